@@ -1,0 +1,4 @@
+namespace Emulator.Cpu;
+
+/// <summary>One virtual CPU.</summary>
+public sealed class Vcpu;
