@@ -95,6 +95,21 @@ public unsafe struct CpuState
     /// <summary>DR0–DR3, then DR6 and DR7 at [6] and [7].</summary>
     [FieldOffset(408)] public fixed ulong Dr[8];
 
+    /// <summary>One past the last operation of the block being run; zero once something demands leaving after this instruction.</summary>
+    [FieldOffset(472)] public Op* BlockEnd;
+
+    /// <summary>First operation of the block being run: the place of an operation in its block gives the exact count.</summary>
+    [FieldOffset(480)] public Op* BlockStart;
+
+    /// <summary>The linear address of a page fault being raised.</summary>
+    [FieldOffset(488)] public ulong FaultAddress;
+
+    /// <summary>The error code of the fault being raised.</summary>
+    [FieldOffset(496)] public uint FaultError;
+
+    /// <summary>The vector of the fault being raised.</summary>
+    [FieldOffset(500)] public byte FaultVector;
+
     /// <summary>The legacy floating-point and SSE state: FCW FSW FTW … MXCSR, ST/MM, XMM, as FXSAVE64 lays them out.</summary>
     [FieldOffset(FxOffset)] public fixed byte Fx[512];
 

@@ -1,0 +1,58 @@
+using System.Runtime.InteropServices;
+
+namespace Emulator.Cpu;
+
+/// <summary>A run of decoded instructions inside one physical page that ends at control flow, at the page's end, or where it must be left.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct Block
+{
+    /// <summary>Offset of the first instruction in its code segment.</summary>
+    internal ulong Rip;
+
+    /// <summary>Base of the code segment it was decoded for.</summary>
+    internal ulong CsBase;
+
+    /// <summary>Physical page number.</summary>
+    internal ulong PhysicalPage;
+
+    /// <summary>What of the CPU's mode decoding depended on.</summary>
+    internal CodeMode Mode;
+
+    /// <summary>Operations.</summary>
+    internal int Count;
+
+    /// <summary>The 64-byte granules of the page it was decoded from.</summary>
+    internal ulong Granules;
+
+    /// <summary>The next block of the same page.</summary>
+    internal Block* NextInPage;
+
+    /// <summary>False once its page was written.</summary>
+    internal byte Valid;
+
+    /// <summary>True when a debugger's breakpoint is on its first instruction.</summary>
+    internal byte Breakpoint;
+
+    /// <summary>The operations.</summary>
+    internal Op* Ops;
+}
+
+/// <summary>What of the CPU's mode decoding depends on.</summary>
+[Flags]
+internal enum CodeMode
+{
+    /// <summary>16-bit code.</summary>
+    Bits16 = 0,
+
+    /// <summary>CS.D: 32-bit code.</summary>
+    Bits32 = 1,
+
+    /// <summary>CS.L in long mode: 64-bit code.</summary>
+    Bits64 = 2,
+
+    /// <summary>CR0.PE without EFLAGS.VM.</summary>
+    Protected = 4,
+
+    /// <summary>Memory operands need segment checks: some data segment is not flat.</summary>
+    Checked = 8,
+}

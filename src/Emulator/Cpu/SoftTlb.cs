@@ -1,0 +1,186 @@
+using System.Runtime.InteropServices;
+using Emulator.Memory;
+
+namespace Emulator.Cpu;
+
+/// <summary>What an access through the TLB wants.</summary>
+internal enum AccessKind
+{
+    Read,
+    Write,
+    Fetch,
+}
+
+/// <summary>Whose rights an access has. The first three have fast tables; the numbers are their indexes.</summary>
+internal enum AccessMode
+{
+    /// <summary>CPL 3.</summary>
+    User = 0,
+
+    /// <summary>CPL 0–2, user pages out of reach while SMAP is on (EFLAGS.AC clear, or an implicit access).</summary>
+    Supervisor = 1,
+
+    /// <summary>CPL 0–2 with EFLAGS.AC set, or without SMAP.</summary>
+    SupervisorUnchecked = 2,
+}
+
+/// <summary>
+/// The TLB in two layers. The translations themselves (data and fetch apart) are architectural state: what is in them
+/// decides what a guest sees that changes page tables without flushing, so they depend on the guest's own accesses
+/// alone. Above them lie the fast tables of host addresses, which may be dropped at any time (freeze, watchpoint, code
+/// page) without the guest noticing: a refill from the layer below walks nothing.
+/// </summary>
+internal sealed unsafe class SoftTlb : IDisposable
+{
+    internal const int Entries = 1024;
+    private const int FetchEntries = 256;
+    private const int Modes = 3;
+
+    internal const ulong Writable = 1, User = 2, NoExecute = 4, Dirty = 8, Global = 16, FlagMask = 0xFFF;
+
+    private readonly TlbEntry* fast;
+    private readonly Translation* data;
+    private readonly Translation* fetch;
+
+    /// <summary>A cached walk: the linear page with bit 0 as valid bit, and the physical page with rights in the low bits.</summary>
+    internal struct Translation
+    {
+        internal ulong Tag;
+        internal ulong Leaf;
+
+        internal readonly ulong Physical => Leaf & ~FlagMask;
+    }
+
+    internal SoftTlb()
+    {
+        // One empty table more: what a mode without inline hits (alignment checks on) points at.
+        fast = (TlbEntry*)NativeMemory.AlignedAlloc((nuint)((Modes * 2) + 1) * Entries * (nuint)sizeof(TlbEntry), 4096);
+        data = (Translation*)NativeMemory.AllocZeroed(Entries, (nuint)sizeof(Translation));
+        fetch = (Translation*)NativeMemory.AllocZeroed(FetchEntries, (nuint)sizeof(Translation));
+        Empty(fast, ((Modes * 2) + 1) * Entries);
+    }
+
+    /// <summary>The table nothing is ever put into.</summary>
+    internal TlbEntry* Never => fast + (Modes * 2 * Entries);
+
+    internal TlbEntry* ReadTable(AccessMode mode) => fast + ((int)mode * 2 * Entries);
+
+    internal TlbEntry* WriteTable(AccessMode mode) => fast + ((((int)mode * 2) + 1) * Entries);
+
+    internal static int IndexOf(ulong linear) => (int)(linear >> 12) & (Entries - 1);
+
+    internal Translation* DataSlot(ulong linear) => data + IndexOf(linear);
+
+    internal Translation* FetchSlot(ulong linear) => fetch + ((int)(linear >> 12) & (FetchEntries - 1));
+
+    /// <summary>Raw access for saving and loading the architectural layer: data entries, then fetch entries.</summary>
+    internal Span<ulong> DataWords => new(data, Entries * 2);
+
+    internal Span<ulong> FetchWords => new(fetch, FetchEntries * 2);
+
+    /// <summary>Puts a translation in place of whatever stood in its slot, whose fast entries go with it.</summary>
+    internal void ReplaceData(ulong linear, ulong leaf)
+    {
+        int index = IndexOf(linear);
+        DropFast(index);
+        data[index].Tag = (linear & ~FlagMask) | 1;
+        data[index].Leaf = leaf;
+    }
+
+    internal void DropFast(int index)
+    {
+        ulong tag = EmptyTag(index);
+        for (int table = 0; table < Modes * 2; table++)
+        {
+            fast[(table * Entries) + index].Tag = tag;
+        }
+    }
+
+    internal static void Fill(TlbEntry* table, ulong linear, byte* host)
+    {
+        TlbEntry* entry = table + IndexOf(linear);
+        entry->Tag = linear & ~FlagMask;
+        entry->Host = host;
+    }
+
+    /// <summary>Forgets translations: all, or those whose leaf is not global.</summary>
+    internal void Flush(bool keepGlobal)
+    {
+        for (int i = 0; i < Entries; i++)
+        {
+            if ((data[i].Tag & 1) != 0 && !(keepGlobal && (data[i].Leaf & Global) != 0))
+            {
+                data[i].Tag = 0;
+                DropFast(i);
+            }
+        }
+
+        for (int i = 0; i < FetchEntries; i++)
+        {
+            if (!(keepGlobal && (fetch[i].Leaf & Global) != 0))
+            {
+                fetch[i].Tag = 0;
+            }
+        }
+    }
+
+    /// <summary>INVLPG: forgets the page's translations, global or not.</summary>
+    internal void FlushPage(ulong linear)
+    {
+        ulong tag = (linear & ~FlagMask) | 1;
+        if (DataSlot(linear)->Tag == tag)
+        {
+            DataSlot(linear)->Tag = 0;
+            DropFast(IndexOf(linear));
+        }
+
+        if (FetchSlot(linear)->Tag == tag)
+        {
+            FetchSlot(linear)->Tag = 0;
+        }
+    }
+
+    /// <summary>Empties every fast table; translations stay.</summary>
+    internal void DropAllFast() => Empty(fast, Modes * 2 * Entries);
+
+    /// <summary>Empties the fast write tables; translations stay.</summary>
+    internal void DropFastWrites()
+    {
+        for (int mode = 0; mode < Modes; mode++)
+        {
+            Empty(WriteTable((AccessMode)mode), Entries);
+        }
+    }
+
+    /// <summary>Drops the fast entries that point at one host page.</summary>
+    internal void DropHostPage(byte* host)
+    {
+        for (int i = 0; i < Modes * 2 * Entries; i++)
+        {
+            if (fast[i].Host == host)
+            {
+                fast[i].Tag = EmptyTag(i & (Entries - 1));
+                fast[i].Host = null;
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        NativeMemory.AlignedFree(fast);
+        NativeMemory.Free(data);
+        NativeMemory.Free(fetch);
+    }
+
+    // The page number of the next index: no address that looks here can be within 4 KiB of it.
+    private static ulong EmptyTag(int index) => (ulong)((index + 1) & (Entries - 1)) << 12;
+
+    private static void Empty(TlbEntry* table, int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            table[i].Tag = EmptyTag(i & (Entries - 1));
+            table[i].Host = null;
+        }
+    }
+}

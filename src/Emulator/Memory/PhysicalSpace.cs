@@ -1,0 +1,139 @@
+using Emulator.Devices;
+
+namespace Emulator.Memory;
+
+/// <summary>The guest-physical address space: RAM where <see cref="PhysicalLayout"/> puts it, devices elsewhere.</summary>
+public sealed unsafe class PhysicalSpace
+{
+    private readonly ulong lowSize;
+    private readonly ulong highSize;
+
+    /// <summary>Lays <paramref name="memory"/> out; devices are reached through <paramref name="bus"/>.</summary>
+    public PhysicalSpace(GuestMemory memory, IoBus bus)
+    {
+        Memory = memory;
+        Bus = bus;
+        lowSize = Math.Min(memory.Size, PhysicalLayout.LowRamLimit);
+        highSize = memory.Size - lowSize;
+        var ram = new List<PhysicalRange> { new(0, Math.Min(lowSize, PhysicalLayout.VgaStart)) };
+        if (lowSize > PhysicalLayout.VgaEnd)
+        {
+            ram.Add(new PhysicalRange(PhysicalLayout.VgaEnd, lowSize - PhysicalLayout.VgaEnd));
+        }
+
+        if (highSize > 0)
+        {
+            ram.Add(new PhysicalRange(PhysicalLayout.HighRamStart, highSize));
+        }
+
+        Ram = ram;
+    }
+
+    /// <summary>RAM's pages.</summary>
+    public GuestMemory Memory { get; }
+
+    /// <summary>Devices.</summary>
+    public IoBus Bus { get; }
+
+    /// <summary>Where RAM shows, ascending.</summary>
+    public IReadOnlyList<PhysicalRange> Ram { get; }
+
+    /// <summary>Called with the RAM page number and its old host address when a write gave a page another host address.</summary>
+    internal Action<ulong, nint>? PageMoved { get; set; }
+
+    /// <summary>The RAM page behind a physical page number; false where there is no RAM.</summary>
+    public bool TryRamPage(ulong physicalPage, out ulong ramPage)
+    {
+        ulong address = physicalPage << 12;
+        if (address < lowSize)
+        {
+            ramPage = physicalPage;
+            return address - PhysicalLayout.VgaStart >= PhysicalLayout.VgaEnd - PhysicalLayout.VgaStart;
+        }
+
+        address -= PhysicalLayout.HighRamStart;
+        ramPage = (address + lowSize) >> 12;
+        return address < highSize;
+    }
+
+    /// <summary>Host address of a RAM page for writing; tells <see cref="PageMoved"/> when it is a new one.</summary>
+    internal byte* WritableRamPage(ulong ramPage)
+    {
+        byte* before = Memory.ReadPage(ramPage);
+        byte* after = Memory.WritePage(ramPage);
+        if (before != after)
+        {
+            PageMoved?.Invoke(ramPage, (nint)before);
+        }
+
+        return after;
+    }
+
+    /// <summary>Reads a naturally placed 64-bit table entry; all ones where there is no RAM.</summary>
+    internal ulong ReadTable64(ulong physical) =>
+        TryRamPage(physical >> 12, out ulong page) ? *(ulong*)(Memory.ReadPage(page) + (physical & 0xFF8)) : ulong.MaxValue;
+
+    /// <summary>Writes a naturally placed 64-bit table entry; swallowed where there is no RAM.</summary>
+    internal void WriteTable64(ulong physical, ulong value)
+    {
+        if (TryRamPage(physical >> 12, out ulong page))
+        {
+            *(ulong*)(WritableRamPage(page) + (physical & 0xFF8)) = value;
+        }
+    }
+
+    /// <summary>Reads a naturally placed 32-bit table entry; all ones where there is no RAM.</summary>
+    internal uint ReadTable32(ulong physical) =>
+        TryRamPage(physical >> 12, out ulong page) ? *(uint*)(Memory.ReadPage(page) + (physical & 0xFFC)) : uint.MaxValue;
+
+    /// <summary>Writes a naturally placed 32-bit table entry; swallowed where there is no RAM.</summary>
+    internal void WriteTable32(ulong physical, uint value)
+    {
+        if (TryRamPage(physical >> 12, out ulong page))
+        {
+            *(uint*)(WritableRamPage(page) + (physical & 0xFFC)) = value;
+        }
+    }
+
+    /// <summary>Copies RAM out; returns how many bytes stood before the first that is not RAM.</summary>
+    public int Read(ulong address, Span<byte> destination)
+    {
+        int done = 0;
+        while (done < destination.Length)
+        {
+            ulong at = address + (ulong)done;
+            int offset = (int)(at & 0xFFF);
+            int chunk = Math.Min(destination.Length - done, GuestMemory.PageSize - offset);
+            if (at < address || !TryRamPage(at >> 12, out ulong page))
+            {
+                break;
+            }
+
+            new ReadOnlySpan<byte>(Memory.ReadPage(page) + offset, chunk).CopyTo(destination[done..]);
+            done += chunk;
+        }
+
+        return done;
+    }
+
+    /// <summary>Copies into RAM; returns how many bytes were written before the first that is not RAM.</summary>
+    public int Write(ulong address, ReadOnlySpan<byte> source)
+    {
+        int done = 0;
+        while (done < source.Length)
+        {
+            ulong at = address + (ulong)done;
+            int offset = (int)(at & 0xFFF);
+            int chunk = Math.Min(source.Length - done, GuestMemory.PageSize - offset);
+            if (at < address || !TryRamPage(at >> 12, out ulong page))
+            {
+                break;
+            }
+
+            source.Slice(done, chunk).CopyTo(new Span<byte>(WritableRamPage(page) + offset, chunk));
+            done += chunk;
+        }
+
+        return done;
+    }
+}
