@@ -235,7 +235,7 @@ public sealed class GdbTests
         string program = Environment.ProcessPath!;
         string command = Path.GetFileNameWithoutExtension(program) == "dotnet" ? $"{program} {typeof(GdbTests).Assembly.Location}" : program;
         string output = await GdbProcess.RunAsync(
-            $"| env {Program.ServeVariable}=1 {command}", "break *0xffffffff8100000a", "continue", "p/x $pc", "set $rip = 0xffffffff81000020", "delete", "continue");
+            $"| env {Program.ServeVariable}=stdio {command}", "break *0xffffffff8100000a", "continue", "p/x $pc", "set $rip = 0xffffffff81000020", "delete", "continue");
         Contains(output, "$1 = 0xffffffff8100000a");
         Contains(output, "Program received signal SIGABRT, Aborted.");
     }

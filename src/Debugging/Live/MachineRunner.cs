@@ -321,6 +321,7 @@ public sealed class MachineRunner : IMachineAccess
             {
                 Replace(next);
                 running = false;
+                restartWanted = false;
                 Monitor.PulseAll(gate);
             }
         }
@@ -333,7 +334,6 @@ public sealed class MachineRunner : IMachineAccess
     {
         machine = next;
         version++;
-        restartWanted = false;
         deferredRestart = null;
         frozen = null;
         cause = null;
