@@ -17,7 +17,6 @@ internal static unsafe partial class HostMemory
     private const int Map32Bit = 0x40;
     private const int MapNoReserve = 0x4000;
     private const int AdviseDontNeed = 4;
-    private const int AdviseHugePage = 14;
 
     /// <summary>
     /// Takes <paramref name="length"/> bytes of address space, aligned to <paramref name="alignment"/> (a power of two),
@@ -45,9 +44,6 @@ internal static unsafe partial class HostMemory
             throw Failed("mprotect", length);
         }
     }
-
-    /// <summary>Asks for large host pages: a hint, and no harm when the host declines.</summary>
-    public static void PreferLargePages(byte* start, nuint length) => _ = MemoryAdvise(start, length, AdviseHugePage);
 
     /// <summary>Gives the contents back to the host; the bytes stay usable and read as zeros.</summary>
     public static void Discard(byte* start, nuint length)

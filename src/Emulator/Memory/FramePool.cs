@@ -15,7 +15,7 @@ internal sealed unsafe class FramePool
     private const nuint RegionSize = ChunksPerRegion * ChunkSize;
 
     /// <summary>Wholly free chunks kept for the next allocations; those beyond are given back to the host.</summary>
-    private const int KeptEmptyChunks = 16;
+    private const int KeptEmptyChunks = 64;
 
     private readonly Lock gate = new();
     private readonly List<nint> regions = [];
@@ -158,9 +158,7 @@ internal sealed unsafe class FramePool
         {
             if (chunksUsed == ChunksPerRegion)
             {
-                byte* region = HostMemory.Reserve(RegionSize, ChunkSize);
-                HostMemory.PreferLargePages(region, RegionSize);
-                regions.Add((nint)region);
+                regions.Add((nint)HostMemory.Reserve(RegionSize, ChunkSize));
                 chunksUsed = 0;
             }
 

@@ -64,7 +64,9 @@ internal sealed class ArchiveStream : IDisposable
 
     private int NotesSize =>
         (view.Vcpus.Count * ElfNote.Size("CORE", PrStatus.Size))
-        + (vmcoreinfo.Length == 0 ? 0 : ElfNote.Size("VMCOREINFO", vmcoreinfo.Length))
+        + (vmcoreinfo.Length == 0
+            ? view.Vcpus.Count * ElfNote.Size("QEMU", QemuNote.Size)
+            : ElfNote.Size("VMCOREINFO", vmcoreinfo.Length))
         + ElfNote.Size(OwnNotes.Owner, OwnNotes.HeaderSize + infoJson.Length)
         + ElfNote.Size(OwnNotes.Owner, OwnNotes.HeaderSize + stateJson.Length)
         + ElfNote.Size(OwnNotes.Owner, OwnNotes.HeaderSize + LayoutNote.PayloadSize);
@@ -113,6 +115,15 @@ internal sealed class ArchiveStream : IDisposable
             vmcoreinfo.CopyTo(head, note.DescriptorOffset);
             vmcoreinfoOffset = note.DescriptorOffset;
             at = note.End;
+        }
+        else
+        {
+            foreach (VcpuState cpu in view.Vcpus)
+            {
+                ElfNote note = ElfNote.Write(head, at, "QEMU", 0, QemuNote.Size);
+                QemuNote.Write(head.AsSpan(note.DescriptorOffset, QemuNote.Size), cpu);
+                at = note.End;
+            }
         }
 
         at = OwnNotes.Write(head, at, OwnNotes.Info, infoJson).End;

@@ -199,7 +199,7 @@ public unsafe class GuestMemoryTests
 
         Assert.InRange(memory.CommittedBytes, 256L << 20, 260L << 20);
         memory.Clear();
-        Assert.InRange(memory.CommittedBytes, 0, 32L << 20);
+        Assert.InRange(memory.CommittedBytes, 0, 128L << 20);
         Assert.Equal(0, memory.WritePage(65535)[0]);
     }
 

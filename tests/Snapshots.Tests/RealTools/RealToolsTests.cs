@@ -44,4 +44,28 @@ public class RealToolsTests
             File.Delete(path);
         }
     }
+
+    [Fact]
+    public async Task Crash_opens_an_archive_whose_guest_died_before_it_had_VMCOREINFO()
+    {
+        (string kernel, string debug) = GuestFiles.KernelOrSkip();
+        QemuPanic panic = await QemuPanic.CaptureAsync(kernel, 1);
+        string path = Path.Combine(Path.GetTempPath(), $"archive-{Guid.NewGuid():n}.kdump");
+        try
+        {
+            using (Snapshot snapshot = panic.ToSnapshot())
+            using (Snapshot without = snapshot.Share(snapshot.Info with { Vmcoreinfo = null }))
+            {
+                ArchiveWriter.Write(path, "0123456789", without, cancellation: TestContext.Current.CancellationToken);
+            }
+
+            string crash = await CrashTool.RunAsync(debug, path, "sys", "bt");
+            Assert.Contains("PANIC: \"Kernel panic - not syncing: sysrq triggered crash\"", crash, StringComparison.Ordinal);
+            Assert.Contains("write_sysrq_trigger at ", crash, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
 }
