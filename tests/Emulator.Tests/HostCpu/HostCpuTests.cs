@@ -25,6 +25,15 @@ public sealed class HostCpuTests
         Compare(host, thunks, codes, requireAll: true);
     }
 
+    [Fact]
+    public void Every_offered_opcode_runs_on_the_host_and_gives_the_same_twice()
+    {
+        using var host = new HostMachine();
+        Code[] codes = [.. OfferedCodes.All];
+        Assert.True(codes.Length > 1000);
+        Compare(host, host, codes, requireAll: true);
+    }
+
     /// <summary>Runs instances of all codes in turn on both and reports up to forty opcodes that differ.</summary>
     internal static void Compare(HostMachine host, IInstructionExecutor executor, Code[] codes, bool requireAll)
     {

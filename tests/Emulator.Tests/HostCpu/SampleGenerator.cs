@@ -369,7 +369,7 @@ internal sealed unsafe class SampleGenerator : CodeWriter
     private bool LeavesTheStackAlone()
     {
         InstructionInfo info = facts.GetInfo(sample.Instruction);
-        if (sample.Instruction.IsStackInstruction || sample.Instruction.Mnemonic is Mnemonic.Leave or Mnemonic.Enter)
+        if (sample.Instruction.Mnemonic is Mnemonic.Leave or Mnemonic.Enter)
         {
             sample.State.Gpr[Rbp] = Window(4096 + (8 * random.Below(16)));
         }

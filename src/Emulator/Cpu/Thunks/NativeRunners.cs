@@ -135,7 +135,8 @@ internal static unsafe class NativeRunners
     /// <summary>
     /// The flags of an instruction that met an unmasked exception. Those found before computing (invalid, denormal,
     /// divide by zero) keep any element from being computed, so the flags of results are then not set
-    /// (SDM vol. 1 §11.5.2, §E.4).
+    /// (SDM vol. 1 §11.5.2, §E.4). Beside an unmasked overflow or underflow PE here tells of the masked result; the
+    /// architecture means the result with unbounded exponent, so it can be set where hardware leaves it clear.
     /// </summary>
     private static ThunkOutcome RaiseSimd(CpuState* s, uint unmasked)
     {
