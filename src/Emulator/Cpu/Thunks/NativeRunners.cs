@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Emulator.Cpu.Thunks;
 
@@ -96,7 +97,13 @@ internal static unsafe class NativeRunners
         Call(s, t, operands);
         byte* result = (byte*)s + ScratchLayout.FxResult;
         Unsafe.CopyBlockUnaligned(s->Fx, result, 5);
-        Unsafe.CopyBlockUnaligned(s->Fx + 32, result + 32, 128);
+        Vector128<byte> value = Vector128.Create(ulong.MaxValue, 0xFFFF).AsByte();
+        for (int i = 32; i < 160; i += 16)
+        {
+            // The 6 reserved bytes are the host's own matter.
+            (*(Vector128<byte>*)(result + i) & value).StoreAligned(s->Fx + i);
+        }
+
         X87State.Fop(s) = (ushort)(operands >> 32);
         X87State.Fip(s) = rip;
         if (t->Memory != MemoryUse.None)
