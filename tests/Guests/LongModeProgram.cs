@@ -30,6 +30,9 @@ internal sealed class LongModeProgram
 
     private const ulong Library = 0x10_2000, Stubs = 0x10_3000, Texts = 0x11_0000;
 
+    /// <summary>Room for 16 digits.</summary>
+    private const string Blank = "                ";
+
     private readonly MemoryImage image = new();
     private readonly Dictionary<int, (ulong Low, ulong High)> gates = [];
     private readonly List<byte> texts = [];
@@ -140,7 +143,7 @@ internal sealed class LongModeProgram
     /// Runs code that must raise an exception, and goes on here at privilege 0 on the same stack. The address saved is that
     /// of the first instruction of <paramref name="faulting"/>, with <paramref name="trap"/> that after its last, or <paramref name="rip"/>.
     /// </summary>
-    public void ExpectException(int vector, ulong errorCode, Action faulting, ulong? cr2 = null, bool trap = false, ulong? rip = null)
+    public void ExpectException(int vector, ulong? errorCode, Action faulting, ulong? cr2 = null, bool trap = false, ulong? rip = null)
     {
         Label at = a.CreateLabel(), after = a.CreateLabel();
         Catch(() =>
@@ -154,7 +157,11 @@ internal sealed class LongModeProgram
             }
         });
         ExpectMemory(Vector, (ulong)vector);
-        ExpectMemory(ErrorCode, errorCode);
+        if (errorCode is { } error)
+        {
+            ExpectMemory(ErrorCode, error);
+        }
+
         if (rip is { } saved)
         {
             ExpectMemory(Rip, saved);
@@ -169,6 +176,13 @@ internal sealed class LongModeProgram
             ExpectMemory(Cr2, address);
         }
     }
+
+    /// <summary>
+    /// Checks the error code that names a gate: the vector in place of a selector's index, bit 1, and bit 0 when the
+    /// event was not the program's own. TCG shifts the vector one too far.
+    /// </summary>
+    public void ExpectGateErrorCode(int vector, bool external) =>
+        UnlessTcg(() => ExpectMemory(ErrorCode, ((ulong)vector << 3) | 2 | (external ? 1UL : 0)));
 
     /// <summary>Runs code that must raise an exception; what it was is left to the checks that follow.</summary>
     public void Catch(Action code)
@@ -207,7 +221,7 @@ internal sealed class LongModeProgram
     /// As <see cref="ExpectException"/>, in ring 3: the exception must come in on the TSS's stack with the user's stack saved.
     /// Privilege and flags are those of 64-bit user code with interrupts off unless <paramref name="flags"/> says otherwise.
     /// </summary>
-    public void ExpectUserException(int vector, ulong errorCode, Action faulting, bool trap = false, ulong flags = 2)
+    public void ExpectUserException(int vector, ulong? errorCode, Action faulting, bool trap = false, ulong flags = 2)
     {
         Label at = a.CreateLabel(), after = a.CreateLabel();
         Catch(() => InRing3(
@@ -224,7 +238,11 @@ internal sealed class LongModeProgram
             },
             flags: flags));
         ExpectMemory(Vector, (ulong)vector);
-        ExpectMemory(ErrorCode, errorCode);
+        if (errorCode is { } error)
+        {
+            ExpectMemory(ErrorCode, error);
+        }
+
         ExpectMemory(Rip, trap ? after : at);
         ExpectMemory(Cs, UserCode64);
         ExpectMemory(Ss, UserData);
@@ -238,9 +256,17 @@ internal sealed class LongModeProgram
     public void UnlessTcg(Action code)
     {
         Label skip = a.CreateLabel();
+        a.push(rax);
+        a.push(rbx);
+        a.push(rcx);
+        a.push(rdx);
         a.mov(eax, 0x4000_0000);
         a.cpuid();
         a.cmp(ebx, 0x5447_4354); // "TCGT"
+        a.pop(rdx);
+        a.pop(rcx);
+        a.pop(rbx);
+        a.pop(rax);
         a.je(skip);
         code();
         a.Label(ref skip);
@@ -300,7 +326,7 @@ internal sealed class LongModeProgram
 
         // fail: EDI number, RSI found, R15 wanted.
         ulong text = Library + 0x400;
-        image.Data(text, ConsoleCode.Text($"{name}: check                  failed: found                  wanted                 \n"));
+        image.Data(text, ConsoleCode.Text($"{name}: check {Blank} failed: found {Blank} wanted {Blank}\n"));
         ulong hex = Library + 0x80;
         image.Code(64, hex, 0x80, l => // RAX as 16 digits to RBX
         {
@@ -332,10 +358,10 @@ internal sealed class LongModeProgram
             l.mov(ebx, (uint)at);
             l.call(hex);
             l.mov(rax, rsi);
-            l.mov(ebx, (uint)at + 32);
+            l.mov(ebx, (uint)at + 31);
             l.call(hex);
             l.mov(rax, r15);
-            l.mov(ebx, (uint)at + 56);
+            l.mov(ebx, (uint)at + 55);
             l.call(hex);
             l.mov(esi, (uint)text);
             l.call(print);
@@ -454,6 +480,7 @@ internal sealed class LongModeProgram
             l.mov(gs, ax);
             l.mov(rsp, KernelStackTop);
             l.lidt(__tbyte_ptr[(long)TssAt + 0x90]);
+            l.lldt(ax);
             l.mov(eax, Tss);
             l.ltr(ax);
             l.fninit();
