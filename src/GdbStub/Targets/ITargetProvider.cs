@@ -1,0 +1,23 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace GdbStub.Targets;
+
+/// <summary>What a target tells the session that debugs it. May be called from any thread.</summary>
+public interface ITargetEvents
+{
+    /// <summary>The target was running and stands still.</summary>
+    void Stopped(StopReport report);
+}
+
+/// <summary>
+/// Gives each connection something to debug. Asked when a connection sends its first packet, so that a connection that
+/// says nothing disturbs nothing.
+/// </summary>
+public interface ITargetProvider
+{
+    /// <summary>
+    /// Opens a target for a new connection, stopping it if it runs; false with a line that says why when the connection
+    /// cannot have one. <paramref name="target"/> is disposed when the connection ends.
+    /// </summary>
+    bool TryOpen(ITargetEvents events, [NotNullWhen(true)] out IDebugTarget? target, [NotNullWhen(false)] out string? refusal);
+}
