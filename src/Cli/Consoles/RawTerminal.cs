@@ -24,8 +24,11 @@ internal sealed class RawTerminal : IDisposable
         raw = true;
         AppDomain.CurrentDomain.ProcessExit += OnExit;
         AppDomain.CurrentDomain.UnhandledException += OnExit;
-        signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGTSTP, _ => Leave()));
-        signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGCONT, _ => Enter()));
+        if (!OperatingSystem.IsWindows())
+        {
+            signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGTSTP, _ => Leave()));
+            signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGCONT, _ => Enter()));
+        }
     }
 
     /// <inheritdoc/>
