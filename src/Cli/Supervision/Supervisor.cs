@@ -1,372 +1,149 @@
+using Debugging.Live;
 using Emulator;
 using GuestOs;
 
 namespace Cli.Supervision;
 
 /// <summary>
-/// The loop of a run: run → exit → judge → capture → restart, stay or end. The thread that calls <see cref="Run"/> is the
-/// machine's thread: nobody else runs, judges or resets it. Debuggers and the console hold the machine while they look at
-/// it, and a holder has it run by an errand.
+/// The loop of a run: run → exit → judge → capture → restart, stay or end. The machine's thread is the one that calls
+/// <see cref="Run"/>; debuggers and the console reach the machine through <see cref="Runner"/>.
 /// </summary>
-internal sealed class Supervisor
+internal sealed class Supervisor : IMachineSupervisor
 {
-    private readonly object gate = new();
-    private readonly ISupervisedMachine machine;
+    private readonly IGuestMachine guest;
     private readonly TrapPolicy policy;
     private readonly ArchiveQueue archives;
     private readonly IRunEvents events;
     private readonly CancellationTokenSource giveUp = new();
-    private int holders;
-    private int waitingHolders;
-    private bool running;
-    private bool over;
-    private bool restartAsked;
-    private bool restarting;
-    private Errand? errand;
     private EndRequest? endRequest;
-    private NextStep next = NextStep.Run;
-    private MachineExit lastExit;
+    private MachineExit? last;
+
+    // The run is to end when every capture is written and no debugger looks any more.
+    private volatile bool ending;
 
     /// <summary>Nothing runs until <see cref="Run"/>.</summary>
-    public Supervisor(ISupervisedMachine machine, TrapPolicy policy, ArchiveQueue archives, IRunEvents events)
+    /// <param name="guest">The machine.</param>
+    /// <param name="policy">What to do about exits.</param>
+    /// <param name="archives">Writes what is captured.</param>
+    /// <param name="events">Hears of it.</param>
+    /// <param name="waitForDebugger">Nothing is executed before a debugger says so.</param>
+    public Supervisor(IGuestMachine guest, TrapPolicy policy, ArchiveQueue archives, IRunEvents events, bool waitForDebugger)
     {
-        this.machine = machine;
+        this.guest = guest;
         this.policy = policy;
         this.archives = archives;
         this.events = events;
-        archives.Changed = Wake;
+        Runner = new MachineRunner(guest.Control, this, waitForDebugger) { DebuggerLeft = EndIfDone };
+        archives.Changed = EndIfDone;
     }
+
+    /// <summary>Where debuggers and the console reach the machine.</summary>
+    public MachineRunner Runner { get; }
 
     /// <summary>Starts of the guest after the first.</summary>
     public ulong Restarts { get; private set; }
 
-    /// <summary>What it was when the machine last came to a stand by itself; null when it never did.</summary>
+    /// <summary>What the last exit was; null before the first.</summary>
     public TrapVerdict? LastVerdict { get; private set; }
 
-    /// <summary>True when a trapped machine is what a holder sees: it runs no more until it is restarted.</summary>
-    public bool IsTrapped
-    {
-        get
-        {
-            lock (gate)
-            {
-                return !running && next != NextStep.Run;
-            }
-        }
-    }
-
-    /// <summary>Runs the machine until the run is over; returns the process's exit code.</summary>
+    /// <summary>Runs the machine until the run is over and everything captured is written; returns the process's exit code.</summary>
     public int Run()
     {
-        while (TakeTurn() is { } turn)
-        {
-            if (turn.Restart)
-            {
-                machine.Restart();
-                Restarts++;
-                events.Report(new RestartedEvent(Restarts));
-                lock (gate)
-                {
-                    restarting = false;
-                    Monitor.PulseAll(gate);
-                }
-            }
-
-            if (turn.Run)
-            {
-                MachineExit exit = machine.Run(turn.Errand?.Instructions ?? ulong.MaxValue);
-                Handle(exit, turn.Errand);
-            }
-        }
-
-        return End();
-    }
-
-    /// <summary>
-    /// Stops the machine and keeps it standing until the hold is disposed. Any thread; returns when it stands. The run may
-    /// be over: then it stands for good.
-    /// </summary>
-    public MachineHold Hold()
-    {
-        lock (gate)
-        {
-            holders++;
-            waitingHolders++;
-            while (running)
-            {
-                // Asked again and again: a request that came before the machine was under way would be lost.
-                machine.RequestPause();
-                Monitor.Wait(gate, 1);
-            }
-
-            waitingHolders--;
-            return new MachineHold(this, lastExit);
-        }
+        Runner.Run();
+        bool allWritten = archives.Finish(giveUp.Token);
+        int code = !allWritten ? ExitCode.Error
+            : last is { Kind: MachineExitKind.ExitPort } port ? port.ExitCode
+            : archives.Written > 0 ? ExitCode.CrashArchived
+            : endRequest?.ExitCode ?? ExitCode.Success;
+        events.Report(new EndedEvent(code, allWritten ? endRequest?.Why ?? Why() : "a crash could not be archived and is lost"));
+        return code;
     }
 
     /// <summary>Ends the run in good order; asked a second time, without waiting for what is still being written. Any thread.</summary>
     public void RequestEnd(EndRequest request)
     {
-        bool again;
-        lock (gate)
+        if (Interlocked.CompareExchange(ref endRequest, request, null) is null)
         {
-            again = endRequest is not null;
-            endRequest ??= request;
-            machine.RequestPause();
-            Monitor.PulseAll(gate);
+            Runner.End();
         }
-
-        if (again)
+        else
         {
             giveUp.Cancel();
         }
     }
 
-    /// <summary>Has the guest start again, whatever its state; returns when it was reset. Any thread but the machine's.</summary>
-    public void Restart()
+    /// <inheritdoc/>
+    public TrapDecision OnExit(IMachineControl machine, MachineExit exit)
     {
-        lock (gate)
-        {
-            restartAsked = true;
-            Monitor.PulseAll(gate);
-            while ((restartAsked || restarting) && !over && endRequest is null)
-            {
-                if (running)
-                {
-                    machine.RequestPause();
-                }
-
-                Monitor.Wait(gate, 1);
-            }
-        }
-    }
-
-    /// <summary>A holder has the machine run; returns its next stop. At a trap there is none but the trap itself.</summary>
-    internal MachineExit RunFor(Errand order)
-    {
-        lock (gate)
-        {
-            while (errand is not null && !over)
-            {
-                Monitor.Wait(gate);
-            }
-
-            if (over)
-            {
-                return lastExit;
-            }
-
-            errand = order;
-            Monitor.PulseAll(gate);
-            while (!order.Done && !over)
-            {
-                if (order.PauseAsked && running)
-                {
-                    machine.RequestPause();
-                    Monitor.Wait(gate, 1);
-                }
-                else
-                {
-                    Monitor.Wait(gate);
-                }
-            }
-
-            return order.Done ? order.Exit : lastExit;
-        }
-    }
-
-    internal void Pause(Errand order)
-    {
-        lock (gate)
-        {
-            order.PauseAsked = true;
-            Monitor.PulseAll(gate);
-        }
-    }
-
-    internal void Release()
-    {
-        lock (gate)
-        {
-            holders--;
-            Monitor.PulseAll(gate);
-        }
-    }
-
-    /// <summary>Waits until there is something for the machine's thread to do; null when the run is over.</summary>
-    private Turn? TakeTurn()
-    {
-        lock (gate)
-        {
-            running = false;
-            Monitor.PulseAll(gate);
-            while (true)
-            {
-                if (endRequest is not null)
-                {
-                    return null;
-                }
-
-                if (restartAsked)
-                {
-                    restartAsked = false;
-                    restarting = true;
-                    next = NextStep.Run;
-                    lastExit = lastExit with { Kind = MachineExitKind.Paused, Reset = null };
-                    return new Turn(Restart: true, Run: false, null);
-                }
-
-                if (errand is { } order)
-                {
-                    if (order.PauseAsked && next == NextStep.Run)
-                    {
-                        Complete(order, lastExit with { Kind = MachineExitKind.Paused, Reset = null });
-                    }
-                    else if (next is NextStep.Run or NextStep.Restart)
-                    {
-                        return Go(order);
-                    }
-                    else
-                    {
-                        Complete(order, lastExit);
-                        if (next == NextStep.End && archives.IsIdle)
-                        {
-                            return null;
-                        }
-                    }
-                }
-                else if (holders == 0)
-                {
-                    if (next is NextStep.Run or NextStep.Restart)
-                    {
-                        return Go(null);
-                    }
-
-                    if (next == NextStep.End && archives.IsIdle)
-                    {
-                        return null;
-                    }
-                }
-
-                Monitor.Wait(gate);
-            }
-        }
-    }
-
-    private Turn Go(Errand? order)
-    {
-        var turn = new Turn(next == NextStep.Restart, true, order);
-        next = NextStep.Run;
-        running = true;
-        return turn;
-    }
-
-    private void Handle(MachineExit exit, Errand? order)
-    {
-        TrapDecision decision = default;
-        switch (exit.Kind)
-        {
-            case MachineExitKind.Paused or MachineExitKind.Breakpoint or MachineExitKind.Watchpoint or MachineExitKind.Stepped:
-                break;
-            default:
-                decision = Trap(exit);
-                break;
-        }
-
-        lock (gate)
-        {
-            lastExit = exit;
-            next = decision.Next;
-            bool goesOn = decision is { Capture: false, Next: NextStep.Run or NextStep.Restart };
-            switch (exit.Kind)
-            {
-                case MachineExitKind.Paused:
-                    // Nobody's request, or one that came late: the machine's owner does not care.
-                    goesOn = order is { PauseAsked: false } && waitingHolders == 0 && endRequest is null && !restartAsked;
-                    break;
-                case MachineExitKind.Breakpoint or MachineExitKind.Watchpoint or MachineExitKind.Stepped:
-                    goesOn = false;
-                    break;
-                default:
-                    // A debugger that steps over a reboot has made its step.
-                    goesOn &= order is null or { Instructions: ulong.MaxValue };
-                    break;
-            }
-
-            if (order is not null && !goesOn)
-            {
-                Complete(order, exit);
-            }
-        }
-    }
-
-    private TrapDecision Trap(MachineExit exit)
-    {
-        TrapVerdict verdict = machine.Judge(exit);
-        TrapDecision decision = policy.Decide(exit, verdict, Restarts);
+        TrapVerdict verdict = guest.Judge(exit);
+        PolicyDecision decision = policy.Decide(exit, verdict, Restarts);
+        last = exit;
         LastVerdict = verdict;
-        events.Report(new TrappedEvent(
-            RunWords.Of(verdict.Kind), verdict.IsCrash, verdict.Summary, verdict.Report?.Title, verdict.Report?.Fault,
-            exit.Kind == MachineExitKind.Reset && exit.Reset is { } cause ? RunWords.Of(cause) : null,
-            verdict.Report?.Release, verdict.Report?.Cpu ?? exit.Vcpu, exit.InstructionCount));
+        Report(exit, verdict);
         if (decision.Capture)
         {
-            archives.Add(machine.Capture(exit, verdict), giveUp.Token);
+            archives.Add(guest.Capture(exit, verdict), giveUp.Token);
         }
 
         if (decision.LimitReached)
         {
             events.Report(new StayingEvent("the guest is not started again: --max-reboots is reached"));
         }
-        else if (decision.Next == NextStep.Stay)
+
+        switch (decision.Next)
         {
-            events.Report(new StayingEvent("the machine stays frozen for a debugger; 'monitor reset' starts the guest again, Ctrl-A x or SIGTERM ends the run"));
-        }
+            case NextStep.Run:
+                return TrapDecision.RunOn(machine);
 
-        return decision;
-    }
+            case NextStep.Restart:
+                return decision.Capture ? TrapDecision.StopThenRunOn(StartAgain) : TrapDecision.RunOn(StartAgain());
 
-    private int End()
-    {
-        bool allWritten = archives.Finish(giveUp.Token);
-        lock (gate)
-        {
-            over = true;
-            Monitor.PulseAll(gate);
-        }
+            case NextStep.Stay:
+                events.Report(new StayingEvent("the machine stays frozen for a debugger; 'monitor reset' there starts the guest again, SIGTERM or Ctrl-A x ends the run"));
+                return TrapDecision.Freeze("the machine is frozen at a crash and does not run: examine it, or start the guest again with 'monitor reset'");
 
-        int code = !allWritten ? ExitCode.Error
-            : lastExit.Kind == MachineExitKind.ExitPort ? lastExit.ExitCode
-            : archives.Written > 0 ? ExitCode.CrashArchived
-            : endRequest?.ExitCode ?? ExitCode.Success;
-        string why = !allWritten ? "a crash could not be archived and is lost: see above"
-            : endRequest?.Why ?? lastExit.Kind switch
-            {
-                MachineExitKind.PowerOff => "the guest powered off",
-                MachineExitKind.Halted => "the guest halted for good",
-                MachineExitKind.ExitPort => $"the guest ended the run with exit code {lastExit.ExitCode}",
-                _ => "the run is over",
-            };
-        events.Report(new EndedEvent(code, why));
-        return code;
-    }
+            default:
+                if (!decision.Capture && archives.IsIdle)
+                {
+                    return TrapDecision.End((byte)(exit.Kind == MachineExitKind.ExitPort ? exit.ExitCode : 0));
+                }
 
-    private void Complete(Errand order, MachineExit exit)
-    {
-        order.Exit = exit;
-        order.Done = true;
-        errand = null;
-        Monitor.PulseAll(gate);
-    }
-
-    private void Wake()
-    {
-        lock (gate)
-        {
-            Monitor.PulseAll(gate);
+                ending = true;
+                EndIfDone();
+                return TrapDecision.Freeze("the run is over and ends when you detach; 'monitor reset' starts the guest again instead");
         }
     }
 
-    /// <summary>One round of the loop.</summary>
-    private sealed record Turn(bool Restart, bool Run, Errand? Errand);
+    /// <inheritdoc/>
+    public IMachineControl Restart(IMachineControl machine) => StartAgain();
+
+    private IMachineControl StartAgain()
+    {
+        ending = false;
+        guest.Restart();
+        Restarts++;
+        events.Report(new RestartedEvent(Restarts));
+        return guest.Control;
+    }
+
+    private void EndIfDone()
+    {
+        if (ending && archives.IsIdle && !Runner.HasDebugger)
+        {
+            Runner.End();
+        }
+    }
+
+    private void Report(MachineExit exit, TrapVerdict verdict) => events.Report(new TrappedEvent(
+        RunWords.Of(verdict.Kind), verdict.IsCrash, verdict.Summary, verdict.Report?.Title, verdict.Report?.Fault,
+        exit is { Kind: MachineExitKind.Reset, Reset: { } cause } ? RunWords.Of(cause) : null,
+        verdict.Report?.Release, verdict.Report?.Cpu ?? exit.Vcpu, exit.InstructionCount));
+
+    private string Why() => last?.Kind switch
+    {
+        MachineExitKind.PowerOff => "the guest powered off",
+        MachineExitKind.Halted => "the guest halted for good",
+        MachineExitKind.ExitPort => $"the guest ended the run with exit code {last.Value.ExitCode}",
+        _ => "the run is over",
+    };
 }

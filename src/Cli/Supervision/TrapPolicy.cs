@@ -23,7 +23,7 @@ internal enum NextStep
 /// <param name="Capture">Freeze the machine and archive it.</param>
 /// <param name="Next">What then.</param>
 /// <param name="LimitReached">The guest would have been started again, but for --max-reboots.</param>
-internal readonly record struct TrapDecision(bool Capture, NextStep Next, bool LimitReached = false);
+internal readonly record struct PolicyDecision(bool Capture, NextStep Next, bool LimitReached = false);
 
 /// <summary>The rules: from an exit and what it was to what is done about it.</summary>
 /// <param name="OnPanic">For crashes.</param>
@@ -31,26 +31,26 @@ internal readonly record struct TrapDecision(bool Capture, NextStep Next, bool L
 internal sealed record TrapPolicy(PanicAction OnPanic, ulong? MaximumRestarts)
 {
     /// <summary>The decision, when the guest was started again <paramref name="restarts"/> times before.</summary>
-    public TrapDecision Decide(MachineExit exit, TrapVerdict verdict, ulong restarts)
+    public PolicyDecision Decide(MachineExit exit, TrapVerdict verdict, ulong restarts)
     {
         if (verdict.IsCrash)
         {
             return OnPanic switch
             {
-                PanicAction.Freeze => new TrapDecision(true, NextStep.Stay),
-                PanicAction.Exit => new TrapDecision(true, NextStep.End),
-                _ => exit.Kind == MachineExitKind.PowerOff ? new TrapDecision(true, NextStep.End) : Restart(true, restarts),
+                PanicAction.Freeze => new PolicyDecision(true, NextStep.Stay),
+                PanicAction.Exit => new PolicyDecision(true, NextStep.End),
+                _ => exit.Kind == MachineExitKind.PowerOff ? new PolicyDecision(true, NextStep.End) : Restart(true, restarts),
             };
         }
 
         return exit.Kind switch
         {
             MachineExitKind.Reset => Restart(false, restarts),
-            MachineExitKind.PowerOff or MachineExitKind.Halted or MachineExitKind.ExitPort => new TrapDecision(false, NextStep.End),
-            _ => new TrapDecision(false, NextStep.Run),
+            MachineExitKind.PowerOff or MachineExitKind.Halted or MachineExitKind.ExitPort => new PolicyDecision(false, NextStep.End),
+            _ => new PolicyDecision(false, NextStep.Run),
         };
     }
 
-    private TrapDecision Restart(bool capture, ulong restarts) =>
-        restarts >= MaximumRestarts ? new TrapDecision(capture, NextStep.End, true) : new TrapDecision(capture, NextStep.Restart);
+    private PolicyDecision Restart(bool capture, ulong restarts) =>
+        restarts >= MaximumRestarts ? new PolicyDecision(capture, NextStep.End, true) : new PolicyDecision(capture, NextStep.Restart);
 }

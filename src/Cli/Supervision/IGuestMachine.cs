@@ -3,14 +3,11 @@ using GuestOs;
 
 namespace Cli.Supervision;
 
-/// <summary>What the supervisor needs of a machine. Only the machine's thread calls it, <see cref="RequestPause"/> excepted.</summary>
-internal interface ISupervisedMachine
+/// <summary>A guest's machine as the supervisor needs it. Called on the machine's thread alone.</summary>
+internal interface IGuestMachine
 {
-    /// <summary>Runs until there is a reason to stop, or <paramref name="instructions"/> more have retired.</summary>
-    MachineExit Run(ulong instructions);
-
-    /// <summary>Makes <see cref="Run"/> return soon. Any thread may call it.</summary>
-    void RequestPause();
+    /// <summary>The machine itself.</summary>
+    IMachineControl Control { get; }
 
     /// <summary>Tells a crash from an ordinary end, by what the guest left behind.</summary>
     TrapVerdict Judge(MachineExit exit);
