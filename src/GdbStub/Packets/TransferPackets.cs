@@ -45,7 +45,7 @@ internal static class TransferPackets
 
         if (offset > (ulong)document.Length)
         {
-            session.ReplyError(new Targets.TargetError(Targets.TargetError.Invalid, $"offset 0x{offset:x} is behind the end, 0x{document.Length:x}"));
+            session.ReplyError(new Targets.TargetError(Targets.TargetError.Invalid, $"offset 0x{offset:x} is behind the end"));
             return;
         }
 

@@ -17,6 +17,15 @@ public sealed class GdbListener : IAsyncDisposable
     /// <summary>Connections served at a time; the next ones are closed at once.</summary>
     public const int MaxSessions = 32;
 
+    /// <summary>A flush ends when its bytes are with the system, so that closing after it loses none; sending happens on the flushing thread.</summary>
+    private static readonly PipeOptions SendOptions = new(
+        readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline,
+        pauseWriterThreshold: 1, resumeWriterThreshold: 1, useSynchronizationContext: false);
+
+    /// <summary>A session goes on where its bytes arrive, without another thread's wake-up in every round trip.</summary>
+    private static readonly PipeOptions ReceiveOptions = new(
+        readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline, useSynchronizationContext: false);
+
     private readonly ITargetProvider provider;
     private readonly ILogger logger;
     private readonly Socket? socket;
@@ -215,7 +224,7 @@ public sealed class GdbListener : IAsyncDisposable
                 client.NoDelay = true;
             }
 
-            using SocketConnection connection = SocketConnection.Create(client);
+            using SocketConnection connection = SocketConnection.Create(client, SendOptions, ReceiveOptions);
             await SessionPump.RunAsync(connection, provider, logger, stop.Token).ConfigureAwait(false);
         }
         catch (Exception exception)

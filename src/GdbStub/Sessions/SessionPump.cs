@@ -17,7 +17,11 @@ internal static class SessionPump
     /// <summary>Serves one connection to its end. Never throws: what goes wrong ends this session and no other.</summary>
     public static async Task RunAsync(IDuplexPipe pipe, ITargetProvider provider, ILogger logger, CancellationToken stop)
     {
-        using var session = new GdbSession(provider, logger) { StopArrived = pipe.Input.CancelPendingRead };
+        // Never on the thread that reports the stop: a target may need it to answer what the session then asks.
+        using var session = new GdbSession(provider, logger)
+        {
+            StopArrived = () => ThreadPool.UnsafeQueueUserWorkItem(static input => input.CancelPendingRead(), pipe.Input, preferLocal: false),
+        };
         int number = Interlocked.Increment(ref lastNumber);
         try
         {

@@ -1,0 +1,79 @@
+using System.Globalization;
+using System.Text;
+using Debugging.X86;
+using Emulator;
+
+namespace Debugging.Commands;
+
+/// <summary>How machines are put in words.</summary>
+internal static class MonitorText
+{
+    /// <summary>Why a machine stands still.</summary>
+    public static string Cause(MachineExit? exit) => exit?.Kind switch
+    {
+        MachineExitKind.Reset => "a reset was asked for by " + exit.Value.Reset switch
+        {
+            ResetCause.KeyboardController => "the keyboard controller",
+            ResetCause.Port92 => "port 92h",
+            ResetCause.PortCf9 => "port CF9h",
+            ResetCause.AcpiResetRegister => "the ACPI reset register",
+            ResetCause.TripleFault => "a triple fault",
+            _ => "a jump to the reset vector",
+        },
+        MachineExitKind.PowerOff => "power-off",
+        MachineExitKind.Halted => "every vCPU is halted for good",
+        MachineExitKind.ExitPort => "the guest ended the run through its exit port",
+        MachineExitKind.Paused => "on request",
+        MachineExitKind.Breakpoint => "a breakpoint",
+        MachineExitKind.Watchpoint => "a watchpoint",
+        MachineExitKind.Stepped => "a step",
+        MachineExitKind.ReportWithoutReset => "a crash was reported and no reset followed",
+        _ => "not known",
+    };
+
+    /// <summary>Mode and privilege of a vCPU.</summary>
+    public static string Mode(VcpuState vcpu)
+    {
+        const ulong virtual8086 = 1 << 17;
+        bool protectedMode = (vcpu.Cr0 & 1) != 0;
+        bool big = (vcpu.Segments[1].Attributes & 0x4000) != 0;
+        string mode = !protectedMode ? "real mode"
+            : (vcpu.Rflags & virtual8086) != 0 ? "virtual-8086 mode"
+            : X86Registers.Is64Bit(vcpu) ? "64-bit"
+            : big ? "32-bit" : "16-bit";
+        string ring = protectedMode ? string.Create(CultureInfo.InvariantCulture, $", ring {vcpu.Cpl}") : "";
+        return mode + ring + (vcpu.Halted ? ", halted" : "");
+    }
+
+    /// <summary>A number as C writes it: 0x and hexadecimal digits, or decimal digits.</summary>
+    public static bool TryNumber(string text, out ulong value) =>
+        text.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
+            ? ulong.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value)
+            : ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value);
+
+    /// <summary>Sixteen bytes a line: address, digits, characters.</summary>
+    public static string Dump(ulong address, ReadOnlySpan<byte> bytes)
+    {
+        const int width = 16;
+        var text = new StringBuilder();
+        for (int at = 0; at < bytes.Length; at += width)
+        {
+            ReadOnlySpan<byte> line = bytes[at..Math.Min(at + width, bytes.Length)];
+            text.Append(CultureInfo.InvariantCulture, $"{address + (ulong)at:x16} ");
+            for (int i = 0; i < width; i++)
+            {
+                text.Append(i < line.Length ? $" {line[i]:x2}" : "   ");
+            }
+
+            text.Append("  ");
+            foreach (byte value in line)
+            {
+                text.Append(value is >= 0x20 and <= 0x7e ? (char)value : '.');
+            }
+
+            text.Append('\n');
+        }
+
+        return text.ToString();
+    }
+}
