@@ -1,0 +1,40 @@
+using Emulator.Memory;
+
+namespace Snapshots;
+
+/// <summary>What an archive may ask of its reader. Each number that comes out of a file is held against one of these.</summary>
+public static class ArchiveLimits
+{
+    /// <summary>Highest page frame number plus one: 256 GiB of RAM and the hole below 4 GiB.</summary>
+    public const long PageFrames = (1L << 26) + (1L << 18);
+
+    /// <summary>Ranges of RAM.</summary>
+    public const int RamRanges = 1024;
+
+    /// <summary>Virtual CPUs.</summary>
+    public const int Vcpus = 256;
+
+    /// <summary>Blocks of 4 KiB that the sub-header and the notes may take: 64 MiB.</summary>
+    public const int SubHeaderBlocks = 16384;
+
+    /// <summary>Notes in the notes area.</summary>
+    public const int Notes = 4096;
+
+    /// <summary>Bytes of the JSON that describes the capture.</summary>
+    public const int InfoBytes = 4 << 20;
+
+    /// <summary>Bytes of the JSON that holds the machine's state.</summary>
+    public const int StateBytes = 48 << 20;
+
+    /// <summary>Bytes of VMCOREINFO; a guest's own text beyond this is not kept.</summary>
+    public const int VmcoreinfoBytes = 64 << 10;
+
+    /// <summary>Characters of a panic text; what the writer is given beyond this it cuts.</summary>
+    public const int PanicTextLength = 1 << 20;
+
+    /// <summary>Bytes of one stored page.</summary>
+    public const int BlockBytes = GuestMemory.PageSize;
+
+    /// <summary>Problems a verification lists; it counts the others.</summary>
+    public const int ListedProblems = 100;
+}

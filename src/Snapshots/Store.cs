@@ -1,0 +1,267 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using Emulator;
+using Microsoft.Win32.SafeHandles;
+
+namespace Snapshots;
+
+/// <summary>
+/// A directory of archives. Any number of processes may use one at the same time: an archive is whole or not there, what
+/// is being written is under a lock that dies with its writer, and leavings of dead writers are cleared away when the
+/// store is opened.
+/// </summary>
+public sealed class Store
+{
+    private const string Extension = ".kdump";
+    private const string TemporaryExtension = ".partial";
+    private const string LockName = ".lock";
+    private const int IdBytes = 5;
+    private const int IdAttempts = 100;
+
+    private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(10);
+
+    private Store(string directory) => Directory = directory;
+
+    /// <summary>The directory's full path. It need not exist until something is written.</summary>
+    public string Directory { get; }
+
+    /// <summary>
+    /// Opens a store and clears leavings away. A directory that does not exist is an empty store; one that cannot be
+    /// written serves what is in it.
+    /// </summary>
+    public static Store Open(string directory)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(directory);
+        var store = new Store(Path.GetFullPath(directory));
+        store.ClearLeavings();
+        return store;
+    }
+
+    /// <summary>
+    /// Every archive, newest first; archives of the same instant by id. A file that cannot be opened is listed as damaged,
+    /// with the reason; one that is still being written is not listed.
+    /// </summary>
+    public IReadOnlyList<StoredArchive> List()
+    {
+        List<StoredArchive> found = [];
+        foreach (string path in Files())
+        {
+            if (StoredArchive.TryRead(path) is { } archive)
+            {
+                found.Add(archive);
+            }
+        }
+
+        found.Sort((a, b) => a.Time != b.Time ? b.Time.CompareTo(a.Time) : string.CompareOrdinal(a.Id, b.Id));
+        return found;
+    }
+
+    /// <summary>
+    /// The archive <paramref name="name"/> means: an id or the beginning of one, <c>latest</c>, or <c>-1</c> for the
+    /// newest, <c>-2</c> for the one before … Throws <see cref="ArchiveException"/> when there is none, or more than one.
+    /// </summary>
+    public StoredArchive Find(string name)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        if (name == "latest")
+        {
+            name = "-1";
+        }
+
+        if (name[0] == '-' && int.TryParse(name.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out int back))
+        {
+            IReadOnlyList<StoredArchive> all = List();
+            return back >= 1 && back <= all.Count
+                ? all[back - 1]
+                : throw new ArchiveException($"{Directory}: there is no archive {name}; the store has {all.Count}");
+        }
+
+        List<string> matches = [.. Files().Where(f => Path.GetFileName(f).StartsWith(name, StringComparison.OrdinalIgnoreCase))];
+        if (matches.Find(f => string.Equals(IdOf(f), name, StringComparison.OrdinalIgnoreCase)) is { } exact)
+        {
+            matches = [exact];
+        }
+
+        return matches.Count switch
+        {
+            1 => StoredArchive.TryRead(matches[0]) ?? throw new ArchiveException($"{Directory}: archive {name} was removed just now"),
+            0 => throw new ArchiveException($"{Directory}: there is no archive {name}"),
+            _ => throw new ArchiveException(
+                $"{Directory}: {name} could be any of {string.Join(", ", matches.Select(IdOf).Order(StringComparer.Ordinal))}; give more of it"),
+        };
+    }
+
+    /// <summary>Opens the archive <paramref name="name"/> means; see <see cref="Find"/>.</summary>
+    public ArchiveReader OpenArchive(string name) => ArchiveReader.Open(Find(name).Path);
+
+    /// <summary>Writes a snapshot as a new archive; see the other overload.</summary>
+    public StoredArchive Write(
+        Snapshot snapshot, ArchiveWriterOptions? options = null, IProgress<ArchiveProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        return Write(snapshot, snapshot.State, snapshot.Info, options, progress, cancellation);
+    }
+
+    /// <summary>
+    /// Writes a machine as a new archive and returns it once it is on the disk. Throws what <see cref="ArchiveWriter"/>
+    /// throws; nothing is left behind then.
+    /// </summary>
+    public StoredArchive Write(
+        IMachineView view, MachineState? state, CaptureInfo info, ArchiveWriterOptions? options = null,
+        IProgress<ArchiveProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        (string id, SafeFileHandle handle) = CreateTemporary();
+        string path = PathOf(id);
+        using (handle)
+        {
+            ArchiveWriter.Write(handle, TemporaryOf(id), path, id, view, state, info, options, progress, cancellation);
+        }
+
+        return StoredArchive.TryRead(path) ?? throw new ArchiveException($"{path}: the archive was removed as soon as it was written");
+    }
+
+    /// <summary>Removes the archive <paramref name="name"/> means. Whoever has it open keeps reading it.</summary>
+    public void Remove(string name)
+    {
+        StoredArchive archive = Find(name);
+        try
+        {
+            File.Delete(archive.Path);
+            HostFiles.FlushDirectory(Directory);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ArchiveException($"{archive.Path}: cannot be removed: {e.Message}", e);
+        }
+    }
+
+    internal static string IdOf(string path) => Path.GetFileNameWithoutExtension(path);
+
+    private string PathOf(string id) => Path.Combine(Directory, id + Extension);
+
+    // The dot keeps it out of a plain `ls` and out of Files().
+    private string TemporaryOf(string id) => Path.Combine(Directory, $".{id}{TemporaryExtension}");
+
+    private List<string> Files()
+    {
+        try
+        {
+            return
+            [
+                .. System.IO.Directory.EnumerateFiles(Directory)
+                    .Where(f => f.EndsWith(Extension, StringComparison.Ordinal) && Path.GetFileName(f)[0] != '.'),
+            ];
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return [];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ArchiveException($"{Directory}: the store cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>A new id with its temporary file, locked for as long as the handle is open.</summary>
+    private (string Id, SafeFileHandle Handle) CreateTemporary()
+    {
+        try
+        {
+            CreateDirectory();
+
+            // Under the store's lock: a file just made, not yet locked, must not look like a dead writer's.
+            using SafeFileHandle storeLock = TakeLock() ?? throw new ArchiveException(
+                $"{Path.Combine(Directory, LockName)}: another process has held the store's lock for {LockPatience.TotalSeconds} seconds");
+            for (int attempt = 0; attempt < IdAttempts; attempt++)
+            {
+                string id = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(IdBytes));
+                if (File.Exists(PathOf(id)) || File.Exists(TemporaryOf(id)))
+                {
+                    continue;
+                }
+
+                SafeFileHandle handle = HostFiles.CreateNew(TemporaryOf(id));
+                _ = HostFiles.TryLock(handle);
+                return (id, handle);
+            }
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or (IOException and not ArchiveException))
+        {
+            throw new ArchiveException($"{Directory}: the store cannot be written: {e.Message}", e);
+        }
+
+        throw new ArchiveException($"{Directory}: no free id was found");
+    }
+
+    private void CreateDirectory()
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            System.IO.Directory.CreateDirectory(Directory);
+            return;
+        }
+
+        System.IO.Directory.CreateDirectory(Directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
+    private void ClearLeavings()
+    {
+        try
+        {
+            if (!System.IO.Directory.EnumerateFiles(Directory, ".*" + TemporaryExtension).Any())
+            {
+                return;
+            }
+
+            using SafeFileHandle? storeLock = TakeLock();
+            if (storeLock is null)
+            {
+                return;
+            }
+
+            foreach (string path in System.IO.Directory.EnumerateFiles(Directory, ".*" + TemporaryExtension))
+            {
+                ClearLeaving(path);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A store that cannot be cleared away can still be read; writing will say what is wrong.
+        }
+    }
+
+    private static void ClearLeaving(string path)
+    {
+        try
+        {
+            using SafeFileHandle handle = HostFiles.OpenExisting(path);
+            if (HostFiles.TryLock(handle))
+            {
+                File.Delete(path);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Its writer finished just now, or it is not ours to remove.
+        }
+    }
+
+    /// <summary>The store's lock, held until the handle is closed; null when others hold it for too long.</summary>
+    private SafeFileHandle? TakeLock()
+    {
+        SafeFileHandle handle = HostFiles.OpenOrCreate(Path.Combine(Directory, LockName));
+        long start = Environment.TickCount64;
+        while (!HostFiles.TryLock(handle))
+        {
+            if (Environment.TickCount64 - start > LockPatience.TotalMilliseconds)
+            {
+                handle.Dispose();
+                return null;
+            }
+
+            Thread.Sleep(5);
+        }
+
+        return handle;
+    }
+}
