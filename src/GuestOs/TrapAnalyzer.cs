@@ -223,6 +223,7 @@ public static class TrapAnalyzer
                 BuildId = running?.Info.BuildId,
                 KaslrOffset = running?.Info.KernelOffset,
                 Cpu = cpu is int number && number < view.Vcpus.Count ? number : exit.Vcpu,
+                VmCoreInfo = running?.Info,
                 InCrashKernel = inCrashKernel,
             };
             return Verdict(kind, Describe(kind, found), found, crash);

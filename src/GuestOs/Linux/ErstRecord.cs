@@ -171,7 +171,7 @@ public sealed record ErstRecord
         if (LooksLikeZlib(data))
         {
             ErstRecord unwrapped = Inflate(data, true, record);
-            if (unwrapped.Reason != KernelDumpReason.Unknown)
+            if (HasHeaderLine(unwrapped))
             {
                 return unwrapped;
             }
@@ -223,8 +223,10 @@ public sealed record ErstRecord
         record = WithHeaderLine(plain.AsSpan(0, filled), record with { Incomplete = incomplete });
 
         // Other compressors (lzo, lz4, zstd) can decode to a few bytes of rubbish before they fail.
-        return record.Reason == KernelDumpReason.Unknown && record.Count == 0 ? record with { Text = "", Incomplete = true } : record;
+        return HasHeaderLine(record) ? record : record with { Text = "", Incomplete = true };
     }
+
+    private static bool HasHeaderLine(ErstRecord record) => record.Reason != KernelDumpReason.Unknown || record.Count != 0;
 
     private static ErstRecord WithHeaderLine(ReadOnlySpan<byte> log, ErstRecord record)
     {

@@ -164,7 +164,7 @@ public static class KernelWords
 
             int mark = records[i].FromKernel && TryCpuLine(text, out _) ? text.IndexOf(" #", StringComparison.Ordinal) : -1;
             int from = mark > 0 ? text.LastIndexOf(' ', mark - 1) + 1 : 0;
-            if (mark > 0 && mark - from is > 0 and <= 64)
+            if (mark > 0 && mark - from is > 0 and <= 64 && char.IsAsciiDigit(text[from]))
             {
                 return text[from..mark];
             }

@@ -171,10 +171,10 @@ internal sealed class PrintkRing
         // A block that does not fit before the end of the ring leaves its id there and stands at the ring's start.
         ulong size = 1UL << sizeBits, mask = size - 1;
         ulong at, bytes;
-        if (begin < next && begin >> sizeBits == (next - 1) >> sizeBits)
+        if (unchecked(next - begin - 1) < size && begin >> sizeBits == unchecked(next - 1) >> sizeBits)
         {
             at = begin & mask;
-            bytes = next - begin;
+            bytes = unchecked(next - begin);
         }
         else if (unchecked(begin + size) >> sizeBits == next >> sizeBits)
         {
