@@ -30,7 +30,7 @@ internal sealed class ElfImage
     /// <summary>The program headers.</summary>
     public IReadOnlyList<ElfSegment> Segments { get; }
 
-    public static bool IsElf(ReadOnlySpan<byte> file) => file.StartsWith("\x7FELF"u8);
+    public static bool IsElf(ReadOnlySpan<byte> file) => file.StartsWith("\u007FELF"u8);
 
     /// <summary>Reads the headers; throws <see cref="BootException"/> when they are not those of an x86 executable, or do not fit the file.</summary>
     public static ElfImage Parse(ReadOnlyMemory<byte> file)
