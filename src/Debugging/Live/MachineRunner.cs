@@ -42,6 +42,9 @@ public sealed class MachineRunner : IMachineAccess
         this.waitForDebugger = waitForDebugger;
     }
 
+    /// <summary>Called, on any thread, when the debugger that controlled the machine has left it.</summary>
+    public Action? DebuggerLeft { get; init; }
+
     /// <summary>True when the supervisor froze the machine.</summary>
     public bool IsFrozen
     {
@@ -193,6 +196,8 @@ public sealed class MachineRunner : IMachineAccess
         {
             LetGo();
         }
+
+        DebuggerLeft?.Invoke();
     }
 
     /// <summary>Sets the machine going for the debugger that controls it.</summary>
