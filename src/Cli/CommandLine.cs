@@ -32,6 +32,12 @@ internal static class CommandLine
         new HelpOption { Action = new HelpWithExample() },
         new VersionOption(),
         new RunCommand(),
+        new ListCommand(),
+        new ShowCommand(),
+        new ServeCommand(),
+        new DebugCommand(),
+        new VerifyCommand(),
+        new RemoveCommand(),
     };
 
     /// <summary>Does what the arguments say; returns the exit code. Never throws.</summary>

@@ -37,6 +37,18 @@ internal static class CommonOptions
         HelpName = "dir",
     };
 
+    /// <summary>An archive of the store.</summary>
+    public static Argument<string> ArchiveId() => new("ID")
+    {
+        Description = "The archive's ID or the beginning of it; latest or -1 for the newest, -2 for the one before",
+    };
+
+    /// <summary>An archive of the store, or a file.</summary>
+    public static Argument<string> ArchiveIdOrFile() => new("ID|FILE")
+    {
+        Description = "The archive's ID or the beginning of it; latest or -1 for the newest, -2 for the one before; or a file",
+    };
+
     /// <summary>--gdb.</summary>
     public static Option<string?> Gdb() => new("--gdb")
     {

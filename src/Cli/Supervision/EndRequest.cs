@@ -5,6 +5,9 @@ namespace Cli.Supervision;
 /// <param name="ExitCode">The exit code when no crash was archived.</param>
 internal sealed record EndRequest(string Why, int ExitCode)
 {
+    /// <summary>Asked for with Ctrl-C.</summary>
+    public bool IsInterrupt => ExitCode == Cli.ExitCode.Signal + 2;
+
     /// <summary>The person at the console.</summary>
     public static EndRequest Console { get; } = new("ended at the console", Cli.ExitCode.Success);
 

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Cli.Supervision;
 
-namespace Cli.Running;
+namespace Cli;
 
 /// <summary>Turns the signals that ask a process to end into requests, so that a run ends in good order.</summary>
 internal sealed class SignalWatch : IDisposable
