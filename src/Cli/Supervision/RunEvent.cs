@@ -24,7 +24,7 @@ internal abstract record RunEvent
 }
 
 /// <summary>The guest's first instruction is about to be executed.</summary>
-internal sealed record StartedEvent(string Name, string Kernel, ulong MemoryBytes, ulong Seed, string Console) : RunEvent
+internal sealed record StartedEvent(string Name, string Kernel, ulong MemoryBytes, ulong Seed) : RunEvent
 {
     /// <inheritdoc/>
     public override string? Text => null;
