@@ -38,6 +38,7 @@ internal static class CommandLine
         new DebugCommand(),
         new VerifyCommand(),
         new RemoveCommand(),
+        new DemoCommand(),
     };
 
     /// <summary>Does what the arguments say; returns the exit code. Never throws.</summary>

@@ -25,7 +25,7 @@ internal sealed class ArchiveServer : IAsyncDisposable
         ArchiveReader reader = ArchiveReader.Open(path);
         try
         {
-            var options = new DebugOptions { Guest = new GuestInformation(reader.Info.Capture) };
+            var options = new DebugOptions { Guest = new GuestInformation(() => reader.Info.Capture) };
             var provider = new ImageTargetProvider(() => new OverlayView(reader), options);
             return new ArchiveServer(reader, GdbListener.Start(endpoint, provider, logger, expose));
         }

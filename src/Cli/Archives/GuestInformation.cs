@@ -2,24 +2,17 @@ using System.Globalization;
 using System.Text;
 using Debugging;
 using Emulator;
-using GuestOs;
 using GuestOs.Linux;
 using Snapshots;
 
 namespace Cli.Archives;
 
 /// <summary>What debuggers are told about the guest in a machine (monitor info, monitor dmesg).</summary>
-/// <param name="verdict">What a live machine's last end was; asked each time.</param>
-internal sealed class GuestInformation(Func<TrapVerdict?> verdict) : IGuestInformation
+/// <param name="crash">What the machine is kept for, if it is; asked each time.</param>
+internal sealed class GuestInformation(Func<CaptureInfo?> crash) : IGuestInformation
 {
-    private readonly CaptureInfo? capture;
-
-    /// <summary>For an archived machine.</summary>
-    public GuestInformation(CaptureInfo capture)
-        : this(() => null) => this.capture = capture;
-
     /// <inheritdoc/>
-    public string? KernelLog(IMachineView view) => (LinuxKernel.FindRunning(view) ?? LinuxKernel.Find(view))?.Log?.ToText() ?? capture?.PanicText;
+    public string? KernelLog(IMachineView view) => LinuxKernel.FindRunning(view)?.Log?.ToText() ?? crash()?.PanicText;
 
     /// <inheritdoc/>
     public string? Describe(IMachineView view)
@@ -32,9 +25,9 @@ internal sealed class GuestInformation(Func<TrapVerdict?> verdict) : IGuestInfor
             Line(text, "kaslr", kernel.Info.KernelOffset is { } offset ? $"0x{offset:x}" : null);
         }
 
-        TrapVerdict? last = verdict();
-        Line(text, "crash", capture?.Title ?? last?.Report?.Title);
-        Line(text, "cause", capture?.Cause ?? last?.Summary);
+        CaptureInfo? capture = crash();
+        Line(text, "crash", capture?.Title);
+        Line(text, "cause", capture?.Cause);
         return text.Length == 0 ? null : text.ToString();
     }
 

@@ -79,7 +79,7 @@ internal sealed class ConsoleControl : IConsoleListener
 
     private string Info() => supervisor.Runner.Inspect(view =>
     {
-        string what = supervisor.Runner.IsFrozen ? supervisor.LastVerdict?.Report?.Title ?? "frozen"
+        string what = supervisor.Runner.IsFrozen ? guest.LastCrash?.Title ?? "frozen"
             : supervisor.Runner.HasDebugger ? "a debugger has it" : "runs";
         VcpuState vcpu = view.Vcpus[view.CurrentVcpu];
         return string.Create(

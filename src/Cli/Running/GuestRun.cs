@@ -1,7 +1,6 @@
 using Cli.Archives;
 using Cli.Arguments;
 using Cli.Consoles;
-using Cli.Host;
 using Cli.Supervision;
 using Debugging;
 using Debugging.Live;
@@ -29,12 +28,12 @@ internal static class GuestRun
 
         using var output = new OutputBuffer(Console.OpenStandardOutput());
         var reporter = new RunReporter(output, Console.Error, options.Json, DrawsProgress(options));
-        using var debugPort = OpenDebugPort(options, output);
+        using var debugPort = OpenDebugPort(options);
         using var guest = new GuestMachine(options, files, reporter, loggers);
         var archives = new ArchiveQueue(new StoreArchiver(store), reporter, RetryArchiveAfter);
         var supervisor = new Supervisor(guest, new TrapPolicy(options.OnPanic, options.MaximumReboots), archives, reporter, options.Wait);
         using var signals = new SignalWatch(supervisor.RequestEnd);
-        await using GdbListener? listener = Listen(options, supervisor, loggers);
+        await using GdbListener? listener = Listen(options, guest, supervisor, loggers);
         using IGuestConsole console = OpenConsole(options.Console, output);
         guest.Connect(console, debugPort ?? (options.DebugPort is null ? null : console));
         console.Listen(new ConsoleControl(supervisor, guest));
@@ -50,7 +49,7 @@ internal static class GuestRun
         return code;
     }
 
-    private static GdbListener? Listen(RunOptions options, Supervisor supervisor, ILoggerFactory loggers)
+    private static GdbListener? Listen(RunOptions options, GuestMachine guest, Supervisor supervisor, ILoggerFactory loggers)
     {
         if (options.Gdb is null)
         {
@@ -62,7 +61,7 @@ internal static class GuestRun
             Console.Error.WriteLine($"gdbstub: {warning}");
         }
 
-        var presentation = new DebugOptions { Guest = new GuestInformation(() => supervisor.LastVerdict) };
+        var presentation = new DebugOptions { Guest = new GuestInformation(() => guest.LastCrash) };
         GdbListener listener = GdbListener.Start(
             options.Gdb, new LiveTargetProvider(supervisor.Runner, presentation), loggers.CreateLogger("gdb"), options.GdbExpose);
         if (options.Gdb is GdbEndpoint.Stdio)
@@ -105,7 +104,7 @@ internal static class GuestRun
         _ => new NoConsole(),
     };
 
-    private static FileConsole? OpenDebugPort(RunOptions options, OutputBuffer output) =>
+    private static FileConsole? OpenDebugPort(RunOptions options) =>
         options.DebugPort is null or "console" ? null : new FileConsole(options.DebugPort);
 
     /// <summary>A bar needs a terminal that the guest does not print on meanwhile.</summary>

@@ -43,9 +43,6 @@ internal sealed class Supervisor : IMachineSupervisor
     /// <summary>Starts of the guest after the first.</summary>
     public ulong Restarts { get; private set; }
 
-    /// <summary>What the last exit was; null before the first.</summary>
-    public TrapVerdict? LastVerdict { get; private set; }
-
     /// <summary>Runs the machine until the run is over and everything captured is written; returns the process's exit code.</summary>
     public int Run()
     {
@@ -78,7 +75,6 @@ internal sealed class Supervisor : IMachineSupervisor
         TrapVerdict verdict = guest.Judge(exit);
         PolicyDecision decision = policy.Decide(exit, verdict, Restarts);
         last = exit;
-        LastVerdict = verdict;
         Report(exit, verdict);
         if (decision.Capture)
         {
