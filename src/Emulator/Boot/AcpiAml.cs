@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text;
 
 namespace Emulator.Boot;
@@ -14,8 +15,8 @@ internal static class AcpiAml
     // Address space descriptors: minimum and maximum are fixed, the bridge forwards what falls between.
     private const byte FixedWindow = 0x0C;
 
-    /// <summary>Scope(path) { … }; the path as AML writes it: a leading backslash, one name of four characters.</summary>
-    public static byte[] Scope(string path, params byte[][] terms) => [ScopeOp, .. Sized([.. Ascii(path), .. Join(terms)])];
+    /// <summary>Scope(name) { … }</summary>
+    public static byte[] Scope(string name, params byte[][] terms) => [ScopeOp, .. Sized([.. Ascii(name), .. Join(terms)])];
 
     /// <summary>Device(name) { … }</summary>
     public static byte[] Device(string name, params byte[][] terms) =>
@@ -50,7 +51,7 @@ internal static class AcpiAml
         }
 
         packed = (packed << 16) | Convert.ToUInt32(id[3..], 16);
-        return [DWordPrefix, (byte)(packed >> 24), (byte)(packed >> 16), (byte)(packed >> 8), (byte)packed];
+        return Integer(BinaryPrimitives.ReverseEndianness(packed));
     }
 
     /// <summary>ResourceTemplate() { … } with its end tag.</summary>

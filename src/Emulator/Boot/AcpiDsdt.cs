@@ -16,7 +16,7 @@ internal static class AcpiDsdt
             Integer(AcpiPowerManagement.SoftOffSleepType), Integer(AcpiPowerManagement.SoftOffSleepType), Integer(0), Integer(0)));
 
         byte[] devices = Scope(
-            "\\_SB_",
+            "_SB_",
             PciRoot(),
             SerialPort("COM1", 1, 0x3F8, 4),
             SerialPort("COM2", 2, 0x2F8, 3),
@@ -40,7 +40,6 @@ internal static class AcpiDsdt
     private static byte[] PciRoot() => Device(
         "PCI0",
         Name("_HID", EisaId("PNP0A03")),
-        Name("_ADR", Integer(0)),
         Name("_UID", Integer(0)),
         Name("_CRS", ResourceTemplate(
             BusWindow(0, 0xFF),

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Emulator.Devices;
 using Emulator.Time;
 
@@ -137,12 +138,12 @@ internal sealed class TestChipset : IMachineSignals
         string json = Json();
         var other = new TestChipset(Vcpus.Length);
         other.Clock.Now = Clock.Now;
-        other.Chipset.Load(JsonSerializer.Deserialize<ChipsetState>(json)!);
+        other.Chipset.Load(ChipsetJson.Read(json));
         return other;
     }
 
     /// <summary>The state in a form that compares.</summary>
-    public string Json() => JsonSerializer.Serialize(Chipset.Save());
+    public string Json() => JsonSerializer.Serialize(Chipset.Save(), ChipsetJson.Default.ChipsetState);
 
     void IMachineSignals.RequestReset(ResetCause cause) => Asked.Add($"reset {cause}");
 
@@ -173,4 +174,11 @@ internal sealed class FakeVcpu : IVcpuSignals
     public void Init() => Inits++;
 
     public void StartUp(byte vector) => StartUps.Add(vector);
+}
+
+/// <summary>The state's JSON by source generation, as a product without reflection has to do it.</summary>
+[JsonSerializable(typeof(ChipsetState))]
+internal sealed partial class ChipsetJson : JsonSerializerContext
+{
+    public static ChipsetState Read(string json) => JsonSerializer.Deserialize(json, Default.ChipsetState)!;
 }
