@@ -152,7 +152,7 @@ public sealed class Store
                     .Where(f => f.EndsWith(Extension, StringComparison.Ordinal) && Path.GetFileName(f)[0] != '.'),
             ];
         }
-        catch (DirectoryNotFoundException)
+        catch (DirectoryNotFoundException) when (!File.Exists(Directory))
         {
             return [];
         }
