@@ -33,6 +33,12 @@ public static class TrapAnalyzer
     /// <summary>Records taken from the error store's news.</summary>
     public const int MaxErrorRecords = KernelDump.MaxRecords;
 
+    /// <summary>Characters of text taken from them in all, the newest first.</summary>
+    public const int MaxReportText = 1 << 24;
+
+    /// <summary>Kernels in RAM asked for a crash kernel's reservation: a guest can make up many, and each has a log to read.</summary>
+    public const int MaxKernelsAsked = 8;
+
     /// <summary>Analyzes a machine that stands still. Reads only; never throws on what the guest left.</summary>
     public static TrapVerdict Analyze(IMachineView view, MachineExit exit, TrapEvidence evidence)
     {
@@ -79,14 +85,19 @@ public static class TrapAnalyzer
             this.evidence = evidence;
             foreach (LinuxKernel kernel in LinuxKernel.FindAll(view))
             {
-                kernels.Add(kernel);
                 if (kernel.Running)
                 {
                     running = kernel;
                     break;
                 }
+
+                if (kernels.Count < MaxKernelsAsked)
+                {
+                    kernels.Add(kernel);
+                }
             }
 
+            running ??= EarlyKernel.Find(view);
             log = running?.Log?.Records ?? [];
             panicInLog = KernelWords.FindPanic(log);
             restartAnnounced = KernelWords.RestartAnnounced(log);
@@ -149,26 +160,32 @@ public static class TrapAnalyzer
             };
         }
 
-        private static IEnumerable<ErstRecord> Parse(IReadOnlyList<ReadOnlyMemory<byte>> records)
+        private static List<ErstRecord> Parse(IReadOnlyList<ReadOnlyMemory<byte>> records)
         {
-            foreach (ReadOnlyMemory<byte> bytes in records.Take(MaxErrorRecords))
+            var parsed = new List<ErstRecord>();
+            int text = 0;
+            for (int i = records.Count - 1; i >= 0 && parsed.Count < MaxErrorRecords && text < MaxReportText; i--)
             {
-                if (ErstRecord.TryParse(bytes.Span, out ErstRecord? record, out _))
+                if (ErstRecord.TryParse(records[i].Span, out ErstRecord? record, out _))
                 {
-                    yield return record;
+                    parsed.Add(record);
+                    text += record.Text.Length;
                 }
             }
+
+            parsed.Reverse();
+            return parsed;
         }
 
         private bool CrashKernelAtWork()
         {
-            if (running is not null && KernelWords.IsCrashKernel(log))
+            if (running is not null && KernelWords.IsCrashKernel(log) is bool said)
             {
-                return true;
+                return said;
             }
 
             // Nobody runs there but the crash kernel: the reservation is taken out of the first kernel's memory.
-            foreach (LinuxKernel kernel in kernels)
+            foreach (LinuxKernel kernel in (running is null ? kernels : LinuxKernel.FindAll(view)).Take(MaxKernelsAsked))
             {
                 if (kernel.Running || kernel.Log is not { } words || !KernelWords.TryFindCrashReservation(words.Records, out ulong start, out ulong length))
                 {
@@ -223,7 +240,7 @@ public static class TrapAnalyzer
                 BuildId = running?.Info.BuildId,
                 KaslrOffset = running?.Info.KernelOffset,
                 Cpu = cpu is int number && number < view.Vcpus.Count ? number : exit.Vcpu,
-                VmCoreInfo = running?.Info,
+                VmCoreInfo = running?.Info is { IsReconstructed: false } info ? info : null,
                 InCrashKernel = inCrashKernel,
             };
             return Verdict(kind, Describe(kind, found), found, crash);

@@ -33,7 +33,7 @@ internal sealed class GuestImage : IMachineView
         while (done < destination.Length)
         {
             ulong at = unchecked(address + (ulong)done);
-            if (!Ram.Any(range => at - range.Start < range.Length))
+            if (at - Ram[0].Start >= Ram[0].Length && at - Ram[1].Start >= Ram[1].Length)
             {
                 break;
             }

@@ -16,7 +16,7 @@ public sealed class HostileGuestTests
         Gen<(int Page, int Offset, byte[] Bytes)> spoil = Gen.Select(Gen.Int[0, pages.Length - 1], Gen.Int[0, 4095], Bytes());
         Each(
             Gen.Select(spoil.Array[1, 12], Gen.OneOf("acpi", "triple", "report", "halted", "paused", "poweroff")),
-            2000,
+            1000,
             one =>
             {
                 ((int Page, int Offset, byte[] Bytes)[] spoils, string end) = one;

@@ -9,6 +9,7 @@ public sealed class KernelMemoryTests
     [InlineData(0xFFFF_FFFF_96E0_1234UL, 0x0600_1234UL, true, "text")]
     [InlineData(0xFFFF_8880_0123_4567UL, 0x0123_4567UL, true, "the direct map, by the page tables")]
     [InlineData(0xFFFF_8880_4000_0000UL, 0UL, false, "beyond what is mapped")]
+    [InlineData(0xFFFF_FFFF_C000_0000UL, 0UL, false, "past the image: modules")]
     [InlineData(0xFFFF_8900_0000_0000UL, 0UL, false, "not mapped")]
     [InlineData(0x0000_7FFF_0000_0000UL, 0UL, false, "a user address")]
     [InlineData(0x1234_0000_0000_0000UL, 0UL, false, "not canonical")]

@@ -35,6 +35,16 @@ public sealed class LinuxKernelTests
     }
 
     [Fact]
+    public void The_same_addresses_elsewhere_in_RAM_are_another_kernels()
+    {
+        var image = new GuestImage();
+        new SyntheticKernel(image, OldStart, NewKaslr).WithVmCoreInfo();
+        SyntheticKernel current = new SyntheticKernel(image, NewStart, NewKaslr).WithVmCoreInfo();
+        image.Cpus.Add(GuestImage.LongMode(current.Cr3, current.Text));
+        Assert.Equal(current.PhysicalBase, LinuxKernel.FindRunning(image)?.Info.PhysicalBase);
+    }
+
+    [Fact]
     public void One_of_several_vcpus_is_enough()
     {
         (GuestImage image, _, SyntheticKernel current) = Rebooted();

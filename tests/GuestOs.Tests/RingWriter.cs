@@ -78,6 +78,12 @@ internal sealed class RingWriter(int countBits, int sizeBits)
         sequences[id] = written++;
     }
 
+    /// <summary>Ids that begin one round below zero of 32 bits, as the kernel's unsigned int makes them, instead of 62.</summary>
+    public bool ShortIds
+    {
+        init => head = value ? (1UL << 32) - (1UL << countBits) - 1 : head;
+    }
+
     /// <summary>Messages still whole in the ring, oldest first, as sequence numbers.</summary>
     public IEnumerable<ulong> LiveSequences => live.Select(entry => sequences[entry.Id]);
 

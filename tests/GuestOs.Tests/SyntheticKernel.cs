@@ -84,7 +84,10 @@ internal sealed class SyntheticKernel
     }
 
     /// <summary>The kernel with this log, and its VMCOREINFO.</summary>
-    public SyntheticKernel WithLog(params (byte Facility, byte Level, string Text)[] messages)
+    public SyntheticKernel WithLog(params (byte Facility, byte Level, string Text)[] messages) => WithEarlyLog(messages).WithVmCoreInfo();
+
+    /// <summary>The kernel with this log, before it has written a VMCOREINFO.</summary>
+    public SyntheticKernel WithEarlyLog(params (byte Facility, byte Level, string Text)[] messages)
     {
         var ring = new RingWriter(10, 16);
         foreach ((byte facility, byte level, string text) in messages)
@@ -93,7 +96,7 @@ internal sealed class SyntheticKernel
         }
 
         ring.WriteTo(this, image);
-        return WithVmCoreInfo();
+        return this;
     }
 
     public string RingVmCoreInfo() => string.Create(CultureInfo.InvariantCulture, $"""

@@ -1,11 +1,12 @@
 using Emulator;
+using GuestOs.Linux;
 
 namespace GuestOs.Tests;
 
 /// <summary>Every rule of <see cref="TrapAnalyzer"/> as a row.</summary>
 public sealed class TrapAnalyzerTests
 {
-    private const string Boot = "0.5 Linux version 6.1.0-56-cloud-amd64|0.6 Command line: console=ttyS0|";
+    private const string Boot = "0.5 Linux version 6.1.0-56-cloud-amd64 (Debian) #1|0.6 Command line: console=ttyS0|";
     private const string Panic = "0.0 Kernel panic - not syncing: sysrq triggered crash|0.4 CPU: 1 PID: 88 Comm: sh Not tainted 6.1.0-56-cloud-amd64 #1";
     private const string Reboot = "0.0 reboot: Restarting system|0.5 reboot: machine restart";
     private const string PanicRecord = "Panic#1 Part1\n<6>[    2.700000] sysrq: Trigger a crash\n<0>[    2.719350] Kernel panic - not syncing: sysrq triggered crash\n";
@@ -28,6 +29,7 @@ public sealed class TrapAnalyzerTests
         { "crash kernel panics itself", "0.6 Command line: a elfcorehdr=1|" + Panic, "", "acpi", TrapKind.ResetWithoutReport, PanicEvidence.KernelLog },
         { "crash kernel panics itself and reports it", "0.6 Command line: a elfcorehdr=1|" + Panic, "panic", "acpi", TrapKind.KernelPanic, PanicEvidence.ErrorRecord | PanicEvidence.KernelLog },
         { "crash kernel faults three times", "0.6 Command line: a elfcorehdr=1", "", "triple", TrapKind.TripleFault, PanicEvidence.None },
+        { "crash kernel faults three times after the first kernel's report", "0.6 Command line: a elfcorehdr=1", "panic", "triple", TrapKind.TripleFault, PanicEvidence.None },
         { "pvpanic announces the crash kernel", Boot + Panic, "pvpanic2", "report", TrapKind.CrashKernel, PanicEvidence.None },
 
         // Rule 3: a report.
@@ -57,7 +59,12 @@ public sealed class TrapAnalyzerTests
         { "a process wrote the words to /dev/kmsg as an emergency, then resets by itself", Boot + "1.0 Kernel panic - not syncing: fake", "", "keyboard", TrapKind.PlainReset, PanicEvidence.None },
         { "a firewall rule logs the words, then reboot", Boot + "0.0 Kernel panic - not syncing: IN=eth0|" + Reboot, "", "acpi", TrapKind.PlainReset, PanicEvidence.None },
 
+        { "panic before there is a VMCOREINFO", "early:" + Boot + Panic, "", "acpi", TrapKind.ResetWithoutReport, PanicEvidence.KernelLog },
+        { "panic=0 before there is a VMCOREINFO, paused", "early:" + Boot + Panic, "", "paused", TrapKind.PanicWithoutReset, PanicEvidence.KernelLog },
+        { "crash kernel before there is a VMCOREINFO", "early:0.5 Linux version 6.1 x|0.6 Command line: a elfcorehdr=1", "panic", "report", TrapKind.CrashKernel, PanicEvidence.None },
+
         // Rule 5: triple fault.
+        { "triple fault before there is a VMCOREINFO", "early:" + Boot, "", "triple", TrapKind.TripleFault, PanicEvidence.None },
         { "triple fault out of the blue", Boot, "", "triple", TrapKind.TripleFault, PanicEvidence.None },
         { "triple fault after an oops on record", Boot + "0.1 BUG: unable to handle page fault", "oops", "triple", TrapKind.TripleFault, PanicEvidence.None },
         { "triple fault before any kernel", "none", "", "triple", TrapKind.TripleFault, PanicEvidence.None },
@@ -103,7 +110,7 @@ public sealed class TrapAnalyzerTests
         Assert.Equal("Kernel panic - not syncing: sysrq triggered crash", report.Title);
         Assert.Equal("[    2.700000] sysrq: Trigger a crash\n[    2.719350] Kernel panic - not syncing: sysrq triggered crash\n", report.ReportText);
         Assert.Equal(report.ReportText, report.Text);
-        Assert.StartsWith("[    0.000000] Linux version 6.1.0-56-cloud-amd64\n", report.Log, StringComparison.Ordinal);
+        Assert.StartsWith("[    0.000000] Linux version 6.1.0-56-cloud-amd64 (Debian) #1\n", report.Log, StringComparison.Ordinal);
         Assert.Equal("6.1.0-56-cloud-amd64", report.Release);
         Assert.Equal("3b43fad5034874490492495d552c0af6a5fab235", report.BuildId);
         Assert.Equal(0x15E0_0000UL, report.KaslrOffset);
@@ -171,14 +178,26 @@ public sealed class TrapAnalyzerTests
         Assert.Equal(expected, TrapAnalyzer.Analyze(image, Exit("report"), Evidence("panic")).Kind);
     }
 
-    [Fact]
-    public void A_crash_kernel_whose_log_has_gone_round_is_known_by_where_it_lies()
+    [Theory]
+    [InlineData(0x0200_0000UL)]
+    [InlineData(0x0C00_0000UL)]
+    public void A_crash_kernel_whose_log_has_gone_round_is_known_by_where_it_lies(ulong first)
     {
-        var image = new GuestImage();
-        Write(new SyntheticKernel(image, 0x0200_0000, 0x0A00_0000), Boot + "0.6 Reserving 64MB of memory at 128MB for crashkernel (System RAM: 255MB)|" + Panic);
+        var image = new GuestImage(512UL << 20);
+        Write(new SyntheticKernel(image, first, 0x0A00_0000), Boot + "0.6 Reserving 64MB of memory at 128MB for crashkernel (System RAM: 255MB)|" + Panic);
         SyntheticKernel crash = Write(new SyntheticKernel(image, 0x0880_0000, 0x2340_0000), Reboot);
         image.Cpus.Add(GuestImage.LongMode(crash.Cr3, crash.Text));
         Assert.Equal(TrapKind.CrashKernel, TrapAnalyzer.Analyze(image, Exit("acpi"), Evidence("")).Kind);
+    }
+
+    [Fact]
+    public void Of_more_reports_than_anyone_can_read_the_newest_count()
+    {
+        byte[] bomb = CperWriter.Compressed("Oops#1 Part1\n" + new string('x', ErstRecord.MaxTextBytes));
+        var records = Enumerable.Repeat((ReadOnlyMemory<byte>)bomb, 200).Append(CperWriter.Compressed(PanicRecord)).ToList();
+        Assert.Equal(TrapKind.KernelPanic, TrapAnalyzer.Analyze(Guest("none"), Exit("acpi"), new TrapEvidence { ErrorRecords = records }).Kind);
+        records.Reverse();
+        Assert.Equal(TrapKind.PlainReset, TrapAnalyzer.Analyze(Guest("none"), Exit("acpi"), new TrapEvidence { ErrorRecords = records }).Kind);
     }
 
     [Fact]
@@ -265,6 +284,10 @@ public sealed class TrapAnalyzerTests
         {
             kernel.WithVmCoreInfo();
         }
+        else if (log.StartsWith("early:", StringComparison.Ordinal))
+        {
+            kernel.WithEarlyLog(Messages(log["early:".Length..]));
+        }
         else
         {
             Write(kernel, log);
@@ -274,5 +297,8 @@ public sealed class TrapAnalyzerTests
     }
 
     private static SyntheticKernel Write(SyntheticKernel kernel, string log) =>
-        kernel.WithLog([.. KernelWordsTests.Log(log).Select(record => (record.Facility, record.Level, record.Text))]);
+        kernel.WithLog(Messages(log));
+
+    private static (byte Facility, byte Level, string Text)[] Messages(string log) =>
+        [.. KernelWordsTests.Log(log).Select(record => (record.Facility, record.Level, record.Text))];
 }

@@ -48,8 +48,8 @@ public sealed record ErstRecord
     /// <summary>Section descriptors looked at; pstore writes one.</summary>
     public const int MaxSections = 32;
 
-    /// <summary>Decompression stops here. The kernel compresses at most a few times the exchange buffer's 64 KiB.</summary>
-    public const int MaxTextBytes = 1 << 20;
+    /// <summary>Decompression stops here. The kernel compresses at most two or three times the exchange buffer's 64 KiB.</summary>
+    public const int MaxTextBytes = 1 << 18;
 
     private const int HeaderSize = 128;
     private const int SectionDescriptorSize = 72;

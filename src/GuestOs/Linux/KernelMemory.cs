@@ -26,13 +26,19 @@ public sealed class KernelMemory
 
     /// <summary>Memory of the kernel that <paramref name="info"/> describes.</summary>
     public KernelMemory(IMachineView view, VmCoreInfo info)
+        : this(view, info, null)
+    {
+    }
+
+    /// <summary>The same, through the given page tables instead of those the kernel names.</summary>
+    internal KernelMemory(IMachineView view, VmCoreInfo info, PagingRegisters? registers)
     {
         ArgumentNullException.ThrowIfNull(view);
         ArgumentNullException.ThrowIfNull(info);
         this.view = view;
         Info = info;
         imageSize = info.TryGetNumber("KERNEL_IMAGE_SIZE", out long size) && size is > 0 and <= 0x8000_0000 ? (ulong)size : DefaultImageSize;
-        tables = KernelTables();
+        tables = registers ?? KernelTables();
     }
 
     /// <summary>What the kernel says of itself.</summary>

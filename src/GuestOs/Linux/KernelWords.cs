@@ -174,9 +174,10 @@ public static class KernelWords
     }
 
     /// <summary>
-    /// The kernel was started as a crash kernel: its command line has elfcorehdr= (Documentation/admin-guide/kdump).
+    /// The kernel was started as a crash kernel: its command line has elfcorehdr= (Documentation/admin-guide/kdump). Null
+    /// when the log has gone round and no longer holds the command line.
     /// </summary>
-    public static bool IsCrashKernel(IReadOnlyList<PrintkRecord> records)
+    public static bool? IsCrashKernel(IReadOnlyList<PrintkRecord> records)
     {
         ArgumentNullException.ThrowIfNull(records);
         foreach (PrintkRecord record in records)
@@ -188,7 +189,7 @@ public static class KernelWords
             }
         }
 
-        return false;
+        return null;
     }
 
     /// <summary>The memory a kernel has reserved for its crash kernel, as its log says at boot; false when it has none.</summary>

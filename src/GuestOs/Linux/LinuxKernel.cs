@@ -13,7 +13,7 @@ public sealed class LinuxKernel
     private PrintkLog? log;
     private string? whyNoLog;
 
-    private LinuxKernel(KernelMemory memory, bool running)
+    internal LinuxKernel(KernelMemory memory, bool running)
     {
         Memory = memory;
         Running = running;
@@ -59,11 +59,11 @@ public sealed class LinuxKernel
             best ??= kernel.MapsItself(view) ? kernel : null;
         }
 
-        return best;
+        return EarlyKernel.Find(view) ?? best;
     }
 
     /// <summary>The kernel that runs, or null.</summary>
-    public static LinuxKernel? FindRunning(IMachineView view) => FindAll(view).FirstOrDefault(kernel => kernel.Running);
+    public static LinuxKernel? FindRunning(IMachineView view) => FindAll(view).FirstOrDefault(kernel => kernel.Running) ?? EarlyKernel.Find(view);
 
     /// <summary>Every kernel whose VMCOREINFO is in RAM, running or not, in the order of <see cref="VmCoreInfo.FindAll"/>.</summary>
     public static IEnumerable<LinuxKernel> FindAll(IMachineView view)

@@ -32,7 +32,7 @@ public sealed class PrintkLog
     {
         ArgumentNullException.ThrowIfNull(memory);
         log = null;
-        if (memory.Info.TryGetSymbol("prb", out _))
+        if (memory.Info.TryGetSymbol("prb", out _) || memory.Info.TryGetSymbol("printk_rb_static", out _))
         {
             return PrintkRing.TryRead(memory, out log, out whyNot);
         }

@@ -75,7 +75,8 @@ internal sealed class PrintkRing
     private string? Open()
     {
         VmCoreInfo info = memory.Info;
-        if (!info.TryGetSymbol("prb", out ulong pointer) || !memory.TryRead(pointer, out ulong ring))
+        ulong ring = 0;
+        if (info.TryGetSymbol("prb", out ulong pointer) ? !memory.TryRead(pointer, out ring) : !info.TryGetSymbol("printk_rb_static", out ring))
         {
             return "the pointer prb cannot be read";
         }

@@ -41,6 +41,9 @@ public sealed class VmCoreInfo
     /// <summary>The text as the kernel wrote it, without the terminating zero: what a dump's VMCOREINFO note holds.</summary>
     public ReadOnlyMemory<byte> Text { get; }
 
+    /// <summary>Not the kernel's own words: put together from what its memory shows before it has written any. <see cref="Text"/> is empty.</summary>
+    public bool IsReconstructed { get; private init; }
+
     /// <summary>Where it stands in guest-physical memory; 0 when it came from elsewhere.</summary>
     public ulong PhysicalAddress { get; }
 
@@ -71,23 +74,7 @@ public sealed class VmCoreInfo
             return false;
         }
 
-        var values = new Dictionary<string, string>(StringComparer.Ordinal);
-        int lines = 0;
-        foreach (ReadOnlySpan<char> line in Encoding.ASCII.GetString(text).AsSpan().EnumerateLines())
-        {
-            int equals = line.IndexOf('=');
-            if (++lines > MaxLines || (equals <= 0 && !line.IsEmpty))
-            {
-                return false;
-            }
-
-            if (equals > 0)
-            {
-                values.TryAdd(line[..equals].ToString(), line[(equals + 1)..].ToString());
-            }
-        }
-
-        if (!values.TryGetValue("OSRELEASE", out string? release) || release.Length is 0 or > 64)
+        if (!TrySplit(Encoding.ASCII.GetString(text), out Dictionary<string, string>? values))
         {
             return false;
         }
@@ -95,6 +82,10 @@ public sealed class VmCoreInfo
         info = new VmCoreInfo(values, text.ToArray(), physicalAddress);
         return true;
     }
+
+    /// <summary>A description of our own making, in the kernel's form; null when it makes no sense.</summary>
+    internal static VmCoreInfo? Reconstruct(string text) =>
+        TrySplit(text, out Dictionary<string, string>? values) ? new VmCoreInfo(values, [], 0) { IsReconstructed = true } : null;
 
     /// <summary>
     /// Every text in RAM, those at the start of a page first: there the kernel keeps its own, and there it is found in a
@@ -137,6 +128,27 @@ public sealed class VmCoreInfo
 
     /// <inheritdoc/>
     public override string ToString() => $"{FirstKey}{Release}";
+
+    private static bool TrySplit(string text, [NotNullWhen(true)] out Dictionary<string, string>? values)
+    {
+        values = new Dictionary<string, string>(StringComparer.Ordinal);
+        int lines = 0;
+        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        {
+            int equals = line.IndexOf('=');
+            if (++lines > MaxLines || (equals <= 0 && !line.IsEmpty))
+            {
+                return false;
+            }
+
+            if (equals > 0)
+            {
+                values.TryAdd(line[..equals].ToString(), line[(equals + 1)..].ToString());
+            }
+        }
+
+        return values.TryGetValue("OSRELEASE", out string? release) && release.Length is > 0 and <= 64;
+    }
 
     private static bool OnlyTextAndNewlines(ReadOnlySpan<byte> text)
     {
