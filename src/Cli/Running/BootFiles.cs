@@ -24,6 +24,11 @@ internal sealed record BootFiles(ReadOnlyMemory<byte> Kernel, ReadOnlyMemory<byt
                 throw new UserError($"{option} {path} has {file.Length} bytes, more than the guest's memory: give more --memory");
             }
 
+            if (file.Length == 0)
+            {
+                throw new UserError($"{option} {path} is empty: give a file that is there to be booted");
+            }
+
             byte[] bytes = new byte[file.Length];
             file.ReadExactly(bytes);
             return bytes;
