@@ -25,6 +25,7 @@ public sealed class MachineRunner : IMachineAccess
     private bool ended;
     private bool restartWanted;
     private bool waitForDebugger;
+    private bool suspended;
     private int visitors;
     private long version;
     private string? frozen;
@@ -41,6 +42,9 @@ public sealed class MachineRunner : IMachineAccess
         this.supervisor = supervisor;
         this.waitForDebugger = waitForDebugger;
     }
+
+    /// <summary>Called, on any thread, when the debugger that controlled the machine has left it.</summary>
+    public Action? DebuggerLeft { get; init; }
 
     /// <summary>True when the supervisor froze the machine.</summary>
     public bool IsFrozen
@@ -113,6 +117,17 @@ public sealed class MachineRunner : IMachineAccess
         }
 
         Hasten();
+    }
+
+    /// <summary>
+    /// Keeps the machine standing for its owner, or lets it go again. A debugger that has said to run keeps waiting
+    /// meanwhile. Any thread but the machine's; when it returns, the machine stands.
+    /// </summary>
+    public void Suspend(bool stand)
+    {
+        Hold();
+        suspended = stand;
+        LetGo();
     }
 
     /// <summary>Has the supervisor start the guest again, frozen or not. Any thread but the machine's; returns when it is done.</summary>
@@ -193,6 +208,8 @@ public sealed class MachineRunner : IMachineAccess
         {
             LetGo();
         }
+
+        DebuggerLeft?.Invoke();
     }
 
     /// <summary>Sets the machine going for the debugger that controls it.</summary>
@@ -327,7 +344,7 @@ public sealed class MachineRunner : IMachineAccess
         }
     }
 
-    private bool MayRun => frozen is null && (debugger?.Resumed ?? !waitForDebugger);
+    private bool MayRun => frozen is null && !suspended && (debugger?.Resumed ?? !waitForDebugger);
 
     /// <summary>Another life of the guest begins, in this machine or another.</summary>
     private void Replace(IMachineControl next)

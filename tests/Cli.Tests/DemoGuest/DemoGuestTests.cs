@@ -75,7 +75,8 @@ public sealed class DemoGuestTests
         var start = new ProcessStartInfo(Qemu, [
             "-machine", "pc,accel=tcg", "-cpu", "max", "-m", "64", "-display", "none", "-nodefaults", "-monitor", "none", "-serial", "stdio", .. arguments])
         {
-            RedirectStandardOutput = true, RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardInput = true,
         };
         using Process process = Process.Start(start)!;
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);

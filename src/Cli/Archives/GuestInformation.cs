@@ -1,0 +1,41 @@
+using System.Globalization;
+using System.Text;
+using Debugging;
+using Emulator;
+using GuestOs.Linux;
+using Snapshots;
+
+namespace Cli.Archives;
+
+/// <summary>What debuggers are told about the guest in a machine (monitor info, monitor dmesg).</summary>
+/// <param name="crash">What the machine is kept for, if it is; asked each time.</param>
+internal sealed class GuestInformation(Func<CaptureInfo?> crash) : IGuestInformation
+{
+    /// <inheritdoc/>
+    public string? KernelLog(IMachineView view) => LinuxKernel.FindRunning(view)?.Log?.ToText() ?? crash()?.PanicText;
+
+    /// <inheritdoc/>
+    public string? Describe(IMachineView view)
+    {
+        var text = new StringBuilder();
+        if (LinuxKernel.FindRunning(view) is { } kernel)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"guest: Linux {kernel.Info.Release}\n");
+            Line(text, "build id", kernel.Info.BuildId);
+            Line(text, "kaslr", kernel.Info.KernelOffset is { } offset ? $"0x{offset:x}" : null);
+        }
+
+        CaptureInfo? capture = crash();
+        Line(text, "crash", capture?.Title);
+        Line(text, "cause", capture?.Cause);
+        return text.Length == 0 ? null : text.ToString();
+    }
+
+    private static void Line(StringBuilder text, string name, string? value)
+    {
+        if (!string.IsNullOrEmpty(value))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{name}: {ArchiveText.Printable(value)}\n");
+        }
+    }
+}

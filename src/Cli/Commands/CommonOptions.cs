@@ -1,0 +1,107 @@
+using System.CommandLine;
+using Cli.Arguments;
+using GdbStub.Sessions;
+using Microsoft.Extensions.Logging;
+
+namespace Cli.Commands;
+
+/// <summary>
+/// Options that several commands share; each command has its own instances. Options are taken as text and read here, by
+/// pure functions, so that one place decides how an error of usage sounds.
+/// </summary>
+internal static class CommonOptions
+{
+    private static readonly (string Word, LogLevel Level)[] LogLevels =
+    [
+        ("trace", Microsoft.Extensions.Logging.LogLevel.Trace), ("debug", Microsoft.Extensions.Logging.LogLevel.Debug),
+        ("info", Microsoft.Extensions.Logging.LogLevel.Information), ("information", Microsoft.Extensions.Logging.LogLevel.Information),
+        ("warning", Microsoft.Extensions.Logging.LogLevel.Warning), ("error", Microsoft.Extensions.Logging.LogLevel.Error),
+        ("none", Microsoft.Extensions.Logging.LogLevel.None),
+    ];
+
+    /// <summary>--log-level, of every command.</summary>
+    public static readonly Option<string?> LogLevel = new("--log-level")
+    {
+        Description = "Diagnostics on standard error: trace, debug, info, warning, error or none [default: warning]",
+        HelpName = "level",
+        Recursive = true,
+    };
+
+    /// <summary>Reads a text; false with a line that says what is wrong.</summary>
+    public delegate bool Reader<T>(string text, out T value, out string error);
+
+    /// <summary>--store.</summary>
+    public static Option<string?> Store() => new("--store")
+    {
+        Description = "Directory of the archives [default: $GDBSTUB_STORE, else $XDG_STATE_HOME/gdbstub]",
+        HelpName = "dir",
+    };
+
+    /// <summary>An archive of the store.</summary>
+    public static Argument<string> ArchiveId() => new("ID")
+    {
+        Description = "The archive's ID or the beginning of it; latest or -1 for the newest, -2 for the one before",
+    };
+
+    /// <summary>An archive of the store, or a file.</summary>
+    public static Argument<string> ArchiveIdOrFile() => new("ID|FILE")
+    {
+        Description = "The archive's ID or the beginning of it; latest or -1 for the newest, -2 for the one before; or a file",
+    };
+
+    /// <summary>--gdb.</summary>
+    public static Option<string?> Gdb() => new("--gdb")
+    {
+        Description = $"Where debuggers connect: tcp:HOST:PORT (port 0 picks one), unix:PATH, stdio or none [default: {GdbAddress.Default}]",
+        HelpName = "where",
+    };
+
+    /// <summary>--gdb-expose.</summary>
+    public static Option<bool> GdbExpose() => new("--gdb-expose")
+    {
+        Description = "Allow --gdb an address that other machines can reach: whoever connects owns the guest",
+    };
+
+    /// <summary>What --log-level says.</summary>
+    public static LogLevel ReadLogLevel(ParseResult parsed) =>
+        ReadWord(parsed, LogLevel, LogLevels, Microsoft.Extensions.Logging.LogLevel.Warning);
+
+    /// <summary>What --store says, or what stands for it.</summary>
+    public static string ReadStore(ParseResult parsed, Option<string?> store) =>
+        StoreDirectory.Resolve(parsed.GetValue(store), Environment.GetEnvironmentVariable);
+
+    /// <summary>What --gdb says; null for none. An exposed address that was not asked to be one is refused.</summary>
+    public static GdbEndpoint? ReadGdb(ParseResult parsed, Option<string?> gdb, Option<bool> expose)
+    {
+        GdbEndpoint? endpoint = Read<GdbEndpoint?>(parsed, gdb, GdbAddress.TryParse, null, GdbAddress.Default);
+        return GdbAddress.Refuse(endpoint, parsed.GetValue(expose)) is { } refusal ? throw new UsageError(refusal) : endpoint;
+    }
+
+    /// <summary>What an option says; <paramref name="otherwise"/>, or what <paramref name="defaultText"/> says, when it was not given.</summary>
+    public static T Read<T>(ParseResult parsed, Option<string?> option, Reader<T> reader, T otherwise, string? defaultText = null)
+    {
+        string? text = parsed.GetValue(option) ?? defaultText;
+        return text is null ? otherwise
+            : reader(text, out T value, out string error) ? value
+            : throw new UsageError($"{option.Name}: {error}");
+    }
+
+    /// <summary>Which of some words an option says.</summary>
+    public static T ReadWord<T>(ParseResult parsed, Option<string?> option, (string Word, T Value)[] words, T otherwise)
+    {
+        if (parsed.GetValue(option) is not { } text)
+        {
+            return otherwise;
+        }
+
+        foreach ((string word, T value) in words)
+        {
+            if (text == word)
+            {
+                return value;
+            }
+        }
+
+        throw new UsageError($"{option.Name}: '{text}' is not one of {string.Join(", ", words.Select(word => word.Word))}");
+    }
+}

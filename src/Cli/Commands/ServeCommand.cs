@@ -1,0 +1,58 @@
+using System.CommandLine;
+using Cli.Archives;
+using Cli.Arguments;
+using GdbStub.Sessions;
+using Microsoft.Extensions.Logging;
+
+namespace Cli.Commands;
+
+/// <summary>gdbstub serve: an archive for debuggers, until a signal ends it.</summary>
+internal sealed class ServeCommand : Command, IExample
+{
+    private readonly Argument<string> archive = CommonOptions.ArchiveIdOrFile();
+    private readonly Option<string?> gdb = CommonOptions.Gdb();
+    private readonly Option<bool> expose = CommonOptions.GdbExpose();
+    private readonly Option<string?> store = CommonOptions.Store();
+
+    /// <summary>The command.</summary>
+    public ServeCommand()
+        : base("serve", "Serves an archived machine to gdb and lldb. What they write stays theirs; the file is only read.")
+    {
+        Add(archive);
+        Add(gdb);
+        Add(expose);
+        Add(store);
+        SetAction((parsed, _) =>
+        {
+            GdbEndpoint endpoint = CommonOptions.ReadGdb(parsed, gdb, expose) ?? throw new UsageError("--gdb none leaves nothing to serve");
+            string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), CommonOptions.ReadStore(parsed, store));
+            return ServeAsync(path, endpoint, parsed.GetValue(expose), CommonOptions.ReadLogLevel(parsed));
+        });
+    }
+
+    /// <inheritdoc/>
+    public string Example => """
+        gdbstub serve latest --gdb tcp:127.0.0.1:1234
+        gdb -ex 'target remote | gdbstub serve latest --gdb stdio'
+        """;
+
+    private static async Task<int> ServeAsync(string path, GdbEndpoint endpoint, bool expose, LogLevel level)
+    {
+        using ILoggerFactory loggers = Logging.Create(level);
+        await using ArchiveServer server = ArchiveServer.Start(path, endpoint, expose, loggers.CreateLogger("gdb"));
+        if (GdbAddress.Warn(endpoint) is { } warning)
+        {
+            Console.Error.WriteLine($"gdbstub: {warning}");
+        }
+
+        if (endpoint is not GdbEndpoint.Stdio)
+        {
+            Console.Error.WriteLine($"gdb: target remote {server.Listener.Endpoint.TargetRemote}");
+        }
+
+        var ended = new TaskCompletionSource();
+        using var signals = new SignalWatch(_ => ended.TrySetResult());
+        await Task.WhenAny(server.Listener.Completion, ended.Task);
+        return ExitCode.Success;
+    }
+}

@@ -1,0 +1,170 @@
+using System.Diagnostics;
+
+namespace Cli.Supervision;
+
+/// <summary>
+/// Writes captures in the background, one after the other, and never lets go of one that is not written: what failed
+/// (a full disk) is tried again until it succeeds, and once more when the run ends.
+/// </summary>
+internal sealed class ArchiveQueue
+{
+    /// <summary>Captures that may wait; each keeps up to a guest's whole RAM.</summary>
+    public const int MaximumWaiting = 2;
+
+    private readonly object gate = new();
+    private readonly IArchiver archiver;
+    private readonly IRunEvents events;
+    private readonly TimeSpan retryAfter;
+    private readonly Queue<ICapture> waiting = new();
+    private readonly Thread writer;
+    private bool finishing;
+    private string? lastFailure;
+
+    /// <summary>Writes with <paramref name="archiver"/>; tries again <paramref name="retryAfter"/> a failure.</summary>
+    public ArchiveQueue(IArchiver archiver, IRunEvents events, TimeSpan retryAfter)
+    {
+        this.archiver = archiver;
+        this.events = events;
+        this.retryAfter = retryAfter;
+        writer = new Thread(Work) { Name = "archive writer", IsBackground = true };
+        writer.Start();
+    }
+
+    /// <summary>Raised, on the writer's thread, when <see cref="IsIdle"/> may have changed.</summary>
+    public Action? Changed { get; set; }
+
+    /// <summary>Archives written.</summary>
+    public int Written { get; private set; }
+
+    /// <summary>True when every capture is written.</summary>
+    public bool IsIdle
+    {
+        get
+        {
+            lock (gate)
+            {
+                return waiting.Count == 0;
+            }
+        }
+    }
+
+    /// <summary>Takes over a capture; waits while too many are waiting, or until <paramref name="giveUp"/>.</summary>
+    public void Add(ICapture capture, CancellationToken giveUp)
+    {
+        using CancellationTokenRegistration wake = giveUp.Register(Wake);
+        lock (gate)
+        {
+            while (waiting.Count >= MaximumWaiting && !giveUp.IsCancellationRequested)
+            {
+                Monitor.Wait(gate);
+            }
+
+            waiting.Enqueue(capture);
+            Monitor.PulseAll(gate);
+        }
+    }
+
+    /// <summary>
+    /// Writes what waits, trying each once more. Returns false when something could not be written, or when
+    /// <paramref name="giveUp"/> came first.
+    /// </summary>
+    public bool Finish(CancellationToken giveUp)
+    {
+        using CancellationTokenRegistration wake = giveUp.Register(Wake);
+        lock (gate)
+        {
+            finishing = true;
+            Monitor.PulseAll(gate);
+            while (finishing && !giveUp.IsCancellationRequested)
+            {
+                Monitor.Wait(gate);
+            }
+
+            return waiting.Count == 0;
+        }
+    }
+
+    private void Wake()
+    {
+        lock (gate)
+        {
+            Monitor.PulseAll(gate);
+        }
+    }
+
+    private void Work()
+    {
+        while (TakeNext() is { } capture)
+        {
+            bool written = TryWrite(capture);
+            lock (gate)
+            {
+                if (written)
+                {
+                    waiting.Dequeue();
+                    Written++;
+                    lastFailure = null;
+                    capture.Dispose();
+                }
+                else if (finishing)
+                {
+                    finishing = false;
+                    Monitor.PulseAll(gate);
+                    return;
+                }
+                else
+                {
+                    Monitor.Wait(gate, retryAfter);
+                }
+
+                Monitor.PulseAll(gate);
+            }
+
+            Changed?.Invoke();
+        }
+    }
+
+    private ICapture? TakeNext()
+    {
+        lock (gate)
+        {
+            while (waiting.Count == 0)
+            {
+                if (finishing)
+                {
+                    finishing = false;
+                    Monitor.PulseAll(gate);
+                    return null;
+                }
+
+                Monitor.Wait(gate);
+            }
+
+            return waiting.Peek();
+        }
+    }
+
+    private bool TryWrite(ICapture capture)
+    {
+        long begin = Stopwatch.GetTimestamp();
+        try
+        {
+            ArchivedCrash? archived = null;
+            events.ShowProgress(capture.Title, progress => archived = archiver.Archive(capture, progress));
+            events.Report(new ArchivedEvent(
+                archived!.Id, archived.Path, archived.Bytes, Stopwatch.GetElapsedTime(begin).TotalSeconds, capture.Title));
+            return true;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            if (failure.Message != lastFailure)
+            {
+                lastFailure = failure.Message;
+                events.Report(new ArchiveFailedEvent(
+                    $"the archive could not be written ({failure.Message}): free some space or make the store writable; it is tried again every {retryAfter.TotalSeconds:F0} s, and the machine is kept in memory until then"));
+            }
+
+            return false;
+        }
+    }
+}

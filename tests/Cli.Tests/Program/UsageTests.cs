@@ -1,0 +1,68 @@
+namespace Cli.Tests.Program;
+
+/// <summary>The built program, as scripts meet it.</summary>
+public sealed class UsageTests
+{
+    [Theory]
+    [InlineData("")]
+    [InlineData("frobnicate")]
+    [InlineData("run")]
+    [InlineData("run --kernel")]
+    [InlineData("run --kernel k --frobnicate")]
+    [InlineData("run --kernel k --memory 5")]
+    [InlineData("run --kernel k --gdb tcp:0.0.0.0:1")]
+    [InlineData("run --kernel k --on-panic laugh")]
+    [InlineData("run --kernel k --wait --gdb none")]
+    [InlineData("run --kernel k --log-level loud")]
+    [InlineData("ls extra")]
+    [InlineData("show")]
+    [InlineData("show --frobnicate")]
+    [InlineData("serve latest --gdb nowhere")]
+    [InlineData("serve latest --gdb tcp:0.0.0.0:1")]
+    [InlineData("verify")]
+    [InlineData("rm")]
+    public async Task Wrong_usage_is_one_line_and_exit_code_2(string arguments)
+    {
+        (int code, string output, string error) = await BuiltProgram.RunAsync(arguments);
+        Assert.Equal(2, code);
+        Assert.Equal("", output);
+        Assert.StartsWith("gdbstub", error);
+        Assert.EndsWith("--help)\n", error);
+        Assert.Equal(1, error.Count(letter => letter == '\n'));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("run")]
+    [InlineData("ls")]
+    [InlineData("show")]
+    [InlineData("serve")]
+    [InlineData("debug")]
+    [InlineData("verify")]
+    [InlineData("rm")]
+    [InlineData("demo")]
+    public async Task Every_help_has_an_example(string command)
+    {
+        (int code, string output, string error) = await BuiltProgram.RunAsync($"{command} --help");
+        Assert.Equal(0, code);
+        Assert.Equal("", error);
+        Assert.Contains($"\nExample:\n  gdbstub {command}".TrimEnd(), output);
+    }
+
+    [Theory]
+    [InlineData("run --kernel /nonexistent/vmlinuz --store {0}", "/nonexistent/vmlinuz")]
+    [InlineData("run --kernel /dev/null --store {0}", "empty")]
+    [InlineData("show latest --store {0}", "no archive")]
+    [InlineData("rm abc --store {0}", "no archive")]
+    [InlineData("verify /nonexistent/archive --store {0}", "/nonexistent/archive")]
+    public async Task An_error_is_one_line_that_names_what_is_wrong_and_exit_code_1(string arguments, string named)
+    {
+        using var store = new TemporaryDirectory();
+        (int code, string output, string error) = await BuiltProgram.RunAsync(string.Format(null, arguments, store.Path));
+        Assert.Equal(1, code);
+        Assert.Equal("", output);
+        Assert.StartsWith("gdbstub: ", error);
+        Assert.Contains(named, error);
+        Assert.Equal(1, error.Count(letter => letter == '\n'));
+    }
+}
