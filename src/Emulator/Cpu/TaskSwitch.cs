@@ -49,6 +49,34 @@ internal static unsafe class TaskSwitch
         return true;
     }
 
+    /// <summary>The flags a TSS or an IRET to virtual-8086 mode may set.</summary>
+    internal const ulong FlagsMask = Flags.Status | Flags.Tf | Flags.If | Flags.Df | Flags.IoplMask | Flags.Nt | Flags.Rf
+        | Flags.Vm | Flags.Ac | Flags.Vif | Flags.Vip | Flags.Id;
+
     /// <summary>An interrupt through a task gate.</summary>
-    internal static bool TryEnterGate(Vcpu cpu, ushort selector, bool hasError, uint error, uint external) => throw new NotImplementedException();
+    internal static bool TryEnterGate(Vcpu cpu, ushort selector, bool hasError, uint error, uint external) =>
+        TrySwitch(cpu, selector, TaskSwitchKind.Gate, cpu.State->Rip, external)
+            && (!hasError || TryPushError(cpu, error, external));
+
+    /// <summary>Placeholder.</summary>
+    internal static bool TrySwitch(Vcpu cpu, ushort selector, TaskSwitchKind kind, ulong rip, uint external) =>
+        cpu.Fail(Fault.InvalidTss, ((uint)selector & ~3u) | external);
+
+    private static bool TryPushError(Vcpu cpu, uint error, uint external) => cpu.Fail(Fault.StackFault, external);
+}
+
+/// <summary>What brings a task switch about: decides about busy bits, the back link and NT.</summary>
+internal enum TaskSwitchKind
+{
+    /// <summary>JMP.</summary>
+    Jump,
+
+    /// <summary>CALL.</summary>
+    Call,
+
+    /// <summary>An exception or interrupt through a task gate.</summary>
+    Gate,
+
+    /// <summary>IRET with NT set.</summary>
+    Return,
 }
