@@ -743,53 +743,25 @@ internal static unsafe class ControlTransfer
     {
         CpuState* s = cpu.State;
         return cpu.TryLoadAs(s->Seg(SegmentIndex.Tr).Base, 2, AccessMode.Supervisor, out ulong link)
-            ? Finish(cpu, TaskSwitch.TrySwitch(cpu, (ushort)link, TaskSwitchKind.Return, ReturnAddress(cpu, op), 0))
+            ? TaskSwitch.Finish(cpu, TaskSwitch.TrySwitch(cpu, (ushort)link, TaskSwitchKind.Return, ReturnAddress(cpu, op), 0))
             : Step.Fault;
     }
 
     private static Step SwitchTask(Vcpu cpu, Op* op, ushort selector, in Descriptor target, TaskSwitchKind kind)
     {
         ushort task = target.Type == TaskGate ? (ushort)(target.Low >> 16) : selector;
-        return Finish(cpu, TaskSwitch.TrySwitch(cpu, task, kind, ReturnAddress(cpu, op), 0));
-    }
-
-    // A fault in the middle of a switch belongs to the new task, whose instruction pointer is loaded: it is delivered
-    // here, where the usual way would put the instruction's own address back.
-    private static Step Finish(Vcpu cpu, bool switched)
-    {
-        if (!switched && !cpu.TaskEntered)
-        {
-            return Step.Fault;
-        }
-
-        if (!switched)
-        {
-            cpu.Deliver(cpu.State->FaultVector, cpu.State->FaultError, EventKind.Fault);
-        }
-
-        return Step.Branch;
+        return TaskSwitch.Finish(cpu, TaskSwitch.TrySwitch(cpu, task, kind, ReturnAddress(cpu, op), 0));
     }
 }
 
 // What control transfers need of the CPU's inside.
 internal sealed unsafe partial class Vcpu
 {
-    /// <summary>The last task switch got past the point where faults belong to the new task.</summary>
-    internal bool TaskEntered { get; set; }
-
     /// <summary>IRET was executed.</summary>
     internal void UnblockNmi() => nmiBlocked = false;
 
     /// <summary>RSPn of the 64-bit TSS.</summary>
     internal bool TryReadInnerPointer(int level, out ulong pointer) => TryReadTss64(4 + (level * 8), 0, out pointer);
-
-    /// <summary>Whether all of some bytes (no more than a page) may be written as the supervisor; false: the fault was raised.</summary>
-    internal bool TryProbeWrite(ulong linear, int size)
-    {
-        ulong last = linear + (ulong)size - 1;
-        return TryTranslate(linear, AccessKind.Write, AccessMode.Supervisor, out _)
-            && ((linear ^ last) < 0x1000 || TryTranslate(last, AccessKind.Write, AccessMode.Supervisor, out _));
-    }
 
     /// <summary>
     /// An INT instruction: <paramref name="next"/> is what the handler returns to. False: a fault of the instruction at

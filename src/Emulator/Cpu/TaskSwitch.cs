@@ -159,6 +159,23 @@ internal static unsafe class TaskSwitch
         return Enter(cpu, image, wide, external);
     }
 
+    // A fault in the middle of a switch belongs to the new task, whose instruction pointer is loaded: it is delivered
+    // here, where the usual way would put the instruction's own address back.
+    internal static Step Finish(Vcpu cpu, bool switched)
+    {
+        if (!switched && !cpu.TaskEntered)
+        {
+            return Step.Fault;
+        }
+
+        if (!switched)
+        {
+            cpu.Deliver(cpu.State->FaultVector, cpu.State->FaultError, EventKind.Fault);
+        }
+
+        return Step.Branch;
+    }
+
     private static ulong TypeByteAt(CpuState* s, ushort selector) => s->GdtrBase + ((uint)selector & ~7u) + 5;
 
     private static void SetBusy(Vcpu cpu, ushort selector, bool busy)
@@ -408,4 +425,19 @@ internal enum TaskSwitchKind
 
     /// <summary>IRET with NT set.</summary>
     Return,
+}
+
+// What task switches need of the CPU's inside.
+internal sealed unsafe partial class Vcpu
+{
+    /// <summary>The last task switch got past the point where faults belong to the new task.</summary>
+    internal bool TaskEntered { get; set; }
+
+    /// <summary>Whether all of some bytes (no more than a page) may be written as the supervisor; false: the fault was raised.</summary>
+    internal bool TryProbeWrite(ulong linear, int size)
+    {
+        ulong last = linear + (ulong)size - 1;
+        return TryTranslate(linear, AccessKind.Write, AccessMode.Supervisor, out _)
+            && ((linear ^ last) < 0x1000 || TryTranslate(last, AccessKind.Write, AccessMode.Supervisor, out _));
+    }
 }
