@@ -1,5 +1,5 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Emulator.Cpu.Thunks;
 using Emulator.Memory;
 using Iced.Intel;
 
@@ -17,6 +17,7 @@ internal sealed unsafe class Decoder : IDisposable
     private readonly PageReader reader = new();
     private readonly Iced.Intel.Decoder[] decoders;
     private readonly Op[] ops = new Op[MaxBlockOps];
+    private readonly ThunkCompiler thunks = new();
     private readonly Block* crossing;
     private readonly Op* crossingOp;
     private readonly byte[] page = new byte[GuestMemory.PageSize + MaxInstructionLength];
@@ -70,7 +71,7 @@ internal sealed unsafe class Decoder : IDisposable
                 break;
             }
 
-            Translate(instruction, rip, mode, out ops[count]);
+            Translate(instruction, instructionStart, rip, mode, out ops[count]);
             rip = decoder.IP;
             count++;
             if ((ops[count - 1].Flags & OpFlags.EndsBlock) != 0 || reader.Position >= GuestMemory.PageSize)
@@ -125,7 +126,7 @@ internal sealed unsafe class Decoder : IDisposable
         reader.Reset(page, offset, page.Length);
         decoder.IP = rip;
         decoder.Decode(out Instruction instruction);
-        Translate(instruction, rip, mode, out *crossingOp);
+        Translate(instruction, offset, rip, mode, out *crossingOp);
         crossing->Rip = rip;
         crossing->CsBase = csBase;
         crossing->Mode = mode;
@@ -134,7 +135,7 @@ internal sealed unsafe class Decoder : IDisposable
         return true;
     }
 
-    private static void Translate(in Instruction instruction, ulong rip, CodeMode mode, out Op op)
+    private void Translate(in Instruction instruction, int position, ulong rip, CodeMode mode, out Op op)
     {
         op = default;
         op.Rip = rip;
@@ -180,7 +181,7 @@ internal sealed unsafe class Decoder : IDisposable
             op.Flags |= OpFlags.EndsBlock;
         }
 
-        op.Run = OpTable.Select(instruction, mode, ref op);
+        op.Run = OpTable.Select(instruction, page.AsSpan(position, instruction.Length), mode, thunks, ref op);
         if ((mode & CodeMode.Checked) != 0 && op.MemorySize != 0 && instruction.Mnemonic is not (Mnemonic.Lea or Mnemonic.Nop))
         {
             op.Inner = op.Run;
@@ -199,7 +200,7 @@ internal sealed unsafe class Decoder : IDisposable
             return (byte)(((register - Register.AH) * 8) + 1);
         }
 
-        return (byte)(register.GetNumber() * 8);
+        return (byte)(register.GetFullRegister().GetNumber() * 8);
     }
 
     /// <summary>The number of a segment register.</summary>
@@ -296,6 +297,7 @@ internal sealed unsafe class Decoder : IDisposable
 
     public void Dispose()
     {
+        thunks.Dispose();
         NativeMemory.Free(crossing);
         NativeMemory.AlignedFree(crossingOp);
     }

@@ -53,6 +53,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
         State = (CpuState*)NativeMemory.AlignedAlloc(CpuState.StateSize, 64);
         NativeMemory.Clear(State, CpuState.StateSize);
         State->Owner = GCHandle.ToIntPtr(self);
+        Msrs = new Msrs(this);
         decoder = new Decoder(this);
         Tlb = new SoftTlb();
         ModeChanged();
@@ -336,6 +337,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     public void Dispose()
     {
         self.Free();
+        decoder.Dispose();
         blocks.Dispose();
         Tlb.Dispose();
         NativeMemory.AlignedFree(State);

@@ -15,18 +15,7 @@ public sealed unsafe class PhysicalSpace
         Bus = bus;
         lowSize = Math.Min(memory.Size, PhysicalLayout.LowRamLimit);
         highSize = memory.Size - lowSize;
-        var ram = new List<PhysicalRange> { new(0, Math.Min(lowSize, PhysicalLayout.VgaStart)) };
-        if (lowSize > PhysicalLayout.VgaEnd)
-        {
-            ram.Add(new PhysicalRange(PhysicalLayout.VgaEnd, lowSize - PhysicalLayout.VgaEnd));
-        }
-
-        if (highSize > 0)
-        {
-            ram.Add(new PhysicalRange(PhysicalLayout.HighRamStart, highSize));
-        }
-
-        Ram = ram;
+        Ram = RamMap.Ranges(memory.Size);
     }
 
     /// <summary>RAM's pages.</summary>
@@ -37,9 +26,6 @@ public sealed unsafe class PhysicalSpace
 
     /// <summary>Where RAM shows, ascending.</summary>
     public IReadOnlyList<PhysicalRange> Ram { get; }
-
-    /// <summary>Called with the RAM page number and its old host address when a write gave a page another host address.</summary>
-    internal Action<ulong, nint>? PageMoved { get; set; }
 
     /// <summary>The RAM page behind a physical page number; false where there is no RAM.</summary>
     public bool TryRamPage(ulong physicalPage, out ulong ramPage)
@@ -56,18 +42,8 @@ public sealed unsafe class PhysicalSpace
         return address < highSize;
     }
 
-    /// <summary>Host address of a RAM page for writing; tells <see cref="PageMoved"/> when it is a new one.</summary>
-    internal byte* WritableRamPage(ulong ramPage)
-    {
-        byte* before = Memory.ReadPage(ramPage);
-        byte* after = Memory.WritePage(ramPage);
-        if (before != after)
-        {
-            PageMoved?.Invoke(ramPage, (nint)before);
-        }
-
-        return after;
-    }
+    /// <summary>Host address of a RAM page for writing.</summary>
+    internal byte* WritableRamPage(ulong ramPage) => Memory.WritePage(ramPage);
 
     /// <summary>Reads a naturally placed 64-bit table entry; all ones where there is no RAM.</summary>
     internal ulong ReadTable64(ulong physical) =>
