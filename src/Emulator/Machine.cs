@@ -112,7 +112,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
     public BootedGuest Boot(BootRequest request)
     {
         AcpiImage acpi = AcpiTables.Build(new AcpiOptions { ProcessorCount = vcpus.Length });
-        WritePhysical(acpi.Address, acpi.Bytes.Span);
+        WritePhysical(acpi.Address, acpi.Bytes);
         BootedGuest guest = BootLoader.Load(
             new BootMemory(this),
             request with { MemoryMap = E820.Build(options.Memory), RsdpAddress = acpi.RsdpAddress });

@@ -21,8 +21,8 @@ internal static unsafe class CpuIdentity
     private const uint FeaturesEcx = 1 << 0 | 1 << 9 | 1 << 13 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 23 | 1 << 24 | 1 << 26 | 1 << 30 | 1u << 31;
 
     // FSGSBASE, SMEP, ERMS, FCS/FDS deprecated, SMAP; UMIP; FSRM, ARCH_CAPABILITIES.
-    private const uint StructuredEbx = 1 << 0 | 1 << 7 | 1 << 9 | 1 << 13 | 1 << 20;
-    private const uint StructuredEcx = 1 << 2;
+    private const uint StructuredEbx = 1u << 0 | 1 << 7 | 1 << 9 | 1 << 13 | 1 << 20;
+    private const uint StructuredEcx = 1u << 2;
     private const uint StructuredEdx = 1 << 4 | 1 << 29;
 
     internal static (uint Eax, uint Ebx, uint Ecx, uint Edx) Leaf(Vcpu cpu, uint leaf, uint subleaf)
@@ -51,7 +51,7 @@ internal static unsafe class CpuIdentity
                     _ => default,
                 };
             case 7:
-                return subleaf == 0 ? (0, StructuredEbx, StructuredEcx, StructuredEdx) : default;
+                return subleaf == 0 ? (0u, StructuredEbx, StructuredEcx, StructuredEdx) : default;
             case 0xB:
                 int shift = System.Numerics.BitOperations.Log2((uint)Math.Max(1, (cpu.CpuCount * 2) - 1));
                 return subleaf switch

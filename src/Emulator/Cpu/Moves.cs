@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace Emulator.Cpu;
 
 /// <summary>MOV, MOVZX, MOVSX, XCHG, LEA, CMOVcc, SETcc, XADD, CMPXCHG and their kin.</summary>

@@ -57,7 +57,7 @@ internal sealed unsafe class Msrs(Vcpu cpu)
 
         foreach (uint msr in FixedMtrrs)
         {
-            plain[msr] = msr == 0x259 ? 0 : 0x0606_0606_0606_0606;
+            plain[msr] = msr == 0x259 ? 0UL : 0x0606_0606_0606_0606;
         }
     }
 

@@ -1,5 +1,3 @@
-using Emulator.Memory;
-
 namespace Emulator.Cpu;
 
 /// <summary>IN and OUT, with the I/O permission bitmap (SDM vol. 1 chapter 19).</summary>

@@ -1,5 +1,3 @@
-using Emulator.Memory;
-
 namespace Emulator.Cpu;
 
 /// <summary>Instructions that read and change the CPU itself (SDM vol. 2; privilege rules vol. 3A §5.9).</summary>

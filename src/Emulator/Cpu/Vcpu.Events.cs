@@ -1,5 +1,3 @@
-using Emulator.Memory;
-
 namespace Emulator.Cpu;
 
 /// <summary>What brings an event about: decides privilege checks, the pushed RF and the error code's EXT bit.</summary>

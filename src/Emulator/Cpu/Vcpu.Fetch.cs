@@ -1,5 +1,3 @@
-using Emulator.Memory;
-
 namespace Emulator.Cpu;
 
 // From RIP to a block: the fetch translation, the block cache, and decoding on a miss.

@@ -73,6 +73,13 @@ public sealed class Uart : BytePortDevice
         return taken;
     }
 
+    /// <summary>A break condition on the line: a zero byte with LSR's break bit (Linux takes the next byte as a sysrq key).</summary>
+    public void ReceiveBreak()
+    {
+        lineErrors |= 0x10;
+        Receive([0]);
+    }
+
     /// <summary>The MR pin: registers as in table I of the data sheet. Input that waits outside the chip stays.</summary>
     public void Reset()
     {

@@ -26,6 +26,15 @@ public sealed class HostCpuTests
     }
 
     [Fact]
+    public void Interpreter_leaves_what_the_host_leaves()
+    {
+        using var host = new HostMachine();
+        using var interpreter = new InterpreterExecutor(host);
+        Code[] codes = [.. OfferedCodes.All];
+        Compare(host, interpreter, codes, requireAll: true);
+    }
+
+    [Fact]
     public void Every_offered_opcode_runs_on_the_host_and_gives_the_same_twice()
     {
         using var host = new HostMachine();
