@@ -461,6 +461,10 @@ public static class ExceptionsGuest
     {
         Assembler a = program.Code;
 
+        // Returning to ring 3 made DS null, which compatibility mode may not read through.
+        a.mov(eax, Data);
+        a.mov(ds, ax);
+
         // Into 32-bit code of ring 0 by a far return, back by a far jump.
         Label back = a.CreateLabel();
         a.lea(rax, __[back]);
