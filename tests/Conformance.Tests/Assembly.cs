@@ -1,0 +1,7 @@
+using Conformance.Tests;
+using Xunit.Sdk;
+using Xunit.v3;
+
+// A guest takes a core for seconds; two at a time would only make each slower.
+[assembly: Parallelization(Mode = ParallelMode.None)]
+[assembly: AssemblyFixture(typeof(DebianRuns))]
