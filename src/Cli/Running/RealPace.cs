@@ -8,7 +8,7 @@ namespace Cli.Running;
 /// </summary>
 internal sealed class RealPace : IDisposable
 {
-    private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(1);
     private readonly AutoResetEvent woken = new(false);
 
     /// <summary>Waits; of <paramref name="offered"/> nanoseconds, returns how many passed. Called by the machine's thread.</summary>

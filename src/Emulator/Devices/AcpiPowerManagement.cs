@@ -49,7 +49,9 @@ public sealed class AcpiPowerManagement
 
     private const ushort TimerStatus = 0x0001, PowerButtonStatus = 0x0100;
     private const ushort StatusBits = TimerStatus | 0x0020 | PowerButtonStatus | 0x8000;
-    private const ushort EnableBits = TimerStatus | 0x0020 | PowerButtonStatus;
+    // RTC_EN only stores: the FADT says that the clock does not wake through here (FIX_RTC), and Linux enables it all the same.
+    private const ushort ClockEnable = 0x0400;
+    private const ushort EnableBits = TimerStatus | 0x0020 | PowerButtonStatus | ClockEnable;
     private const ushort SciEnable = 1, SleepEnable = 0x2000, ControlBits = 0x1C02;
 
     private readonly VirtualClock clock;
