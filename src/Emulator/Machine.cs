@@ -66,6 +66,10 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         }
 
         PowerOn();
+
+        // A freeze rehearsed, so that at the first trap nothing is left to be compiled while the guest stands still.
+        memory.Freeze().Dispose();
+        Save();
     }
 
     /// <summary>The devices.</summary>

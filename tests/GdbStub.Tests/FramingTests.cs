@@ -1,4 +1,5 @@
 using System.Text;
+using CsCheck;
 using GdbStub.Wire;
 
 namespace GdbStub.Tests;

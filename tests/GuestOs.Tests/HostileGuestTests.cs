@@ -1,3 +1,4 @@
+using CsCheck;
 using GuestOs.Linux;
 
 namespace GuestOs.Tests;

@@ -45,10 +45,6 @@ internal sealed partial class GuestMachine : IGuestMachine, IDisposable
         try
         {
             Boot();
-
-            // Rehearsed, so that at the trap nothing has to be compiled while the guest stands still.
-            machine.Memory.Freeze().Dispose();
-            machine.Save();
         }
         catch
         {
