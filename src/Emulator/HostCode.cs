@@ -1,17 +1,13 @@
-using System.ComponentModel;
 using System.Runtime.InteropServices;
 
 namespace Emulator;
 
 /// <summary>
-/// Memory of the host that holds code we emit: anonymous, readable, writable and executable, below 2 GiB where the
-/// kernel grants it. It only grows; disposing gives all of it back, so nothing may run in it any more.
-/// Linux on x86-64 (mmap(2)); another host gets its own branch here.
+/// Memory of the host that holds code we emit: readable, writable and executable. It only grows; disposing gives all of
+/// it back, so nothing may run in it any more.
 /// </summary>
-internal sealed unsafe partial class HostCode : IDisposable
+internal sealed unsafe class HostCode : IDisposable
 {
-    private const int ReadWriteExecute = 1 | 2 | 4, PrivateAnonymous = 0x02 | 0x20, Below2GiB = 0x40;
-
     private readonly nuint size;
     private byte* start;
     private nuint used;
@@ -25,19 +21,10 @@ internal sealed unsafe partial class HostCode : IDisposable
         }
 
         this.size = size;
-        void* mapped = Map(null, size, ReadWriteExecute, PrivateAnonymous | Below2GiB, -1, 0);
-        if ((nint)mapped == -1)
-        {
-            mapped = Map(null, size, ReadWriteExecute, PrivateAnonymous, -1, 0);
-        }
-
-        if ((nint)mapped == -1)
-        {
-            throw new Win32Exception(Marshal.GetLastPInvokeError(), "The host refuses executable memory (mmap with PROT_WRITE and PROT_EXEC).");
-        }
-
-        start = (byte*)mapped;
+        start = HostMemory.MapCode(size);
     }
+
+    ~HostCode() => Dispose();
 
     /// <summary>First byte of the mapping.</summary>
     internal byte* Start => start;
@@ -60,18 +47,10 @@ internal sealed unsafe partial class HostCode : IDisposable
     {
         if (start != null)
         {
-            _ = Unmap(start, size);
+            HostMemory.Release(start, size);
             start = null;
         }
 
         GC.SuppressFinalize(this);
     }
-
-    ~HostCode() => Dispose();
-
-    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
-    private static partial void* Map(void* address, nuint length, int protection, int flags, int descriptor, nint offset);
-
-    [LibraryImport("libc", EntryPoint = "munmap")]
-    private static partial int Unmap(void* address, nuint length);
 }

@@ -66,9 +66,13 @@ internal static unsafe partial class HostMemory
     /// <summary>Zeros that fault when written.</summary>
     public static byte* MapReadOnly(nuint length) => Map(length, ProtectRead, MapPrivate | MapAnonymous | MapNoReserve);
 
-    /// <summary>Room for emitted code below 2 GiB, so that all of it is reachable by a 32-bit displacement.</summary>
-    public static byte* MapCode(nuint length) =>
-        Map(length, ProtectRead | ProtectWrite | ProtectExecute, MapPrivate | MapAnonymous | Map32Bit);
+    /// <summary>Room for emitted code: below 2 GiB, where a 32-bit displacement reaches all of it, if the host has room there.</summary>
+    public static byte* MapCode(nuint length)
+    {
+        const int Protection = ProtectRead | ProtectWrite | ProtectExecute;
+        byte* start = MemoryMap(null, length, Protection, MapPrivate | MapAnonymous | Map32Bit, -1, 0);
+        return start != (byte*)-1 ? start : Map(length, Protection, MapPrivate | MapAnonymous);
+    }
 
     private static byte* Map(nuint length, int protection, int flags)
     {

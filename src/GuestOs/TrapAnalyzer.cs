@@ -240,6 +240,7 @@ public static class TrapAnalyzer
                 BuildId = running?.Info.BuildId,
                 KaslrOffset = running?.Info.KernelOffset,
                 Cpu = cpu is int number && number < view.Vcpus.Count ? number : exit.Vcpu,
+                Process = panic >= 0 ? KernelWords.FindProcess(words, panic) : null,
                 VmCoreInfo = running?.Info is { IsReconstructed: false } info ? info : null,
                 InCrashKernel = inCrashKernel,
             };

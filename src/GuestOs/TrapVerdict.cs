@@ -112,6 +112,9 @@ public sealed record CrashReport
     /// <summary>The vCPU that panicked; the one that asked for the reset when the kernel does not tell.</summary>
     public required int Cpu { get; init; }
 
+    /// <summary>The process that was running there; null when the kernel does not tell.</summary>
+    public int? Process { get; init; }
+
     /// <summary>The running kernel's text for crash tools, to be kept with the image; null when there is none.</summary>
     public Linux.VmCoreInfo? VmCoreInfo { get; init; }
 

@@ -27,8 +27,12 @@ internal sealed class FakeTarget : IDebugTarget, ITargetWriter, IRunControl, IBr
 
     public Dictionary<(int Thread, int Register), byte[]> Values { get; } = new()
     {
-        [(1, 0)] = [0, 0, 0x10, 0x20], [(1, 1)] = [0, 0, 0x20, 0], [(1, 2)] = [0, 0, 0, 0x31],
-        [(2, 0)] = [0, 0, 0x33, 0x33], [(2, 1)] = [0, 0, 0x44, 0x44], [(2, 2)] = [0, 0, 0, 0],
+        [(1, 0)] = [0, 0, 0x10, 0x20],
+        [(1, 1)] = [0, 0, 0x20, 0],
+        [(1, 2)] = [0, 0, 0, 0x31],
+        [(2, 0)] = [0, 0, 0x33, 0x33],
+        [(2, 1)] = [0, 0, 0x44, 0x44],
+        [(2, 2)] = [0, 0, 0, 0],
     };
 
     public byte[] Memory { get; } = new byte[0x10000];

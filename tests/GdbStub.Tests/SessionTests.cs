@@ -1,5 +1,4 @@
 using System.Text;
-using CsCheck;
 using GdbStub.Sessions;
 using GdbStub.Targets;
 

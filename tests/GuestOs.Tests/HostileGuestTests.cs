@@ -1,4 +1,3 @@
-using CsCheck;
 using GuestOs.Linux;
 
 namespace GuestOs.Tests;

@@ -1,6 +1,6 @@
 using Iced.Intel;
-using static Iced.Intel.AssemblerRegisters;
 using static Guests.LongModeProgram;
+using static Iced.Intel.AssemblerRegisters;
 
 namespace Guests;
 
@@ -460,6 +460,10 @@ public static class ExceptionsGuest
     private static void Compatibility(LongModeProgram program)
     {
         Assembler a = program.Code;
+
+        // Returning to ring 3 made DS null, which compatibility mode may not read through.
+        a.mov(eax, Data);
+        a.mov(ds, ax);
 
         // Into 32-bit code of ring 0 by a far return, back by a far jump.
         Label back = a.CreateLabel();

@@ -1,6 +1,6 @@
 using Iced.Intel;
-using static Iced.Intel.AssemblerRegisters;
 using static Guests.LongModeProgram;
+using static Iced.Intel.AssemblerRegisters;
 
 namespace Guests;
 

@@ -7,7 +7,11 @@ namespace Snapshots.Tests;
 /// <summary>Machines made up for the tests: every number differs from its neighbours, so that an exchange shows.</summary>
 internal static class Samples
 {
-    public static ChipsetState Devices() => new();
+    public static ChipsetState Devices()
+    {
+        using var machine = new Machine(new MachineOptions { Memory = 1 << 20 });
+        return machine.Save().Devices;
+    }
 
     public static VcpuState Vcpu(ulong salt) => new()
     {

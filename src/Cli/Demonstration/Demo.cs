@@ -149,7 +149,7 @@ internal sealed class Demo
     /// <summary>What gdb is asked, of the frozen machine and of the archive alike.</summary>
     private string[] LookAround() =>
     [
-        "-ex", "monitor info", "-ex", "info registers rip rsp rflags cr2 cr3", "-ex", "x/3i $pc", "-ex", "x/4gx $rsp",
+        "-ex", "monitor info", "-ex", "info registers rip rsp eflags cr2 cr3", "-ex", "x/3i $pc", "-ex", "x/4gx $rsp",
         .. guest.SymbolFile is { } symbols ? (string[])["-ex", "bt", symbols] : [],
     ];
 }

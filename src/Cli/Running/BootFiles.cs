@@ -11,7 +11,7 @@ internal sealed record BootFiles(ReadOnlyMemory<byte> Kernel, ReadOnlyMemory<byt
     /// <summary>Reads them all. A file that does not even fit the guest's memory is not read.</summary>
     public static BootFiles Read(RunOptions options) => new(
         ReadFile("--kernel", options.Kernel, options.Memory),
-        options.Initrd is null ? null : ReadFile("--initrd", options.Initrd, options.Memory),
+        options.Initrd is null ? default(ReadOnlyMemory<byte>?) : ReadFile("--initrd", options.Initrd, options.Memory),
         [.. options.Modules.Select(module => new BootModule(module.Words, ReadFile("--module", module.Path, options.Memory)))]);
 
     private static ReadOnlyMemory<byte> ReadFile(string option, string path, ulong limit)

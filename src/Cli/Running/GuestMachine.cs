@@ -1,6 +1,10 @@
+using System.Diagnostics;
 using Cli.Consoles;
 using Cli.Supervision;
 using Emulator;
+using Emulator.Boot;
+using Emulator.Devices;
+using Emulator.Time;
 using GuestOs;
 using Microsoft.Extensions.Logging;
 using Snapshots;
@@ -8,47 +12,143 @@ using Snapshots;
 namespace Cli.Running;
 
 /// <summary>The machine of a run: built from the options, booted, and booted again when it is restarted.</summary>
-internal sealed class GuestMachine : IGuestMachine, IDisposable
+internal sealed partial class GuestMachine : IGuestMachine, IDisposable
 {
-    /// <summary>Builds the machine and loads the guest; nothing runs.</summary>
+    private readonly RunOptions options;
+    private readonly BootFiles files;
+    private readonly IRunEvents events;
+    private readonly ILogger logger;
+    private readonly RealPace? pace;
+    private readonly Machine machine;
+    private IGuestConsole? console;
+    private IGuestConsole? debugPort;
+    private volatile CaptureInfo? lastCrash;
+
+    /// <summary>Builds the machine and loads the guest; nothing runs. A guest that cannot be booted is a <see cref="UserError"/>.</summary>
     public GuestMachine(RunOptions options, BootFiles files, IRunEvents events, ILoggerFactory loggers)
     {
-        _ = (options, files, events, loggers);
-        throw new UserError("this build has no machine yet");
+        this.options = options;
+        this.files = files;
+        this.events = events;
+        logger = loggers.CreateLogger("machine");
+        pace = options.Pace == Pace.Real ? new RealPace() : null;
+        machine = new Machine(new MachineOptions
+        {
+            Memory = options.Memory,
+            Seed = options.Seed,
+            ErstStore = new ErstStore(),
+            Com1Output = value => console?.Write([value]),
+            DebugOutput = options.DebugPort is null ? null : value => debugPort?.Write([value]),
+            ExitPort = options.ExitPort,
+            Idle = pace is null ? null : pace.Wait,
+        });
+        try
+        {
+            Boot();
+
+            // Rehearsed, so that at the trap nothing has to be compiled while the guest stands still.
+            machine.Memory.Freeze().Dispose();
+            machine.Save();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
-    public IMachineControl Control => null!;
+    public IMachineControl Control => machine;
 
     /// <summary>The last crash; null when the guest was started again since.</summary>
-    public CaptureInfo? LastCrash { get; private set; }
+    public CaptureInfo? LastCrash => lastCrash;
 
     /// <summary>From now on the guest's serial port and its debug port (null: nowhere) go there.</summary>
-    public void Connect(IGuestConsole console, IGuestConsole? debugPort) => _ = (console, debugPort, this);
+    public void Connect(IGuestConsole console, IGuestConsole? debugPort)
+    {
+        this.console = console;
+        this.debugPort = debugPort;
+    }
 
     /// <summary>Bytes typed at the console. Any thread.</summary>
-    public void Type(ReadOnlySpan<byte> bytes) => _ = (bytes.Length, this);
+    public void Type(ReadOnlySpan<byte> bytes) => Post(InputKind.Console, bytes);
 
     /// <summary>A break condition on the serial line. Any thread.</summary>
-    public void SendBreak() => _ = this;
+    public void SendBreak() => Post(InputKind.Break);
 
     /// <summary>A non-maskable interrupt. Any thread.</summary>
-    public void InjectNmi() => _ = this;
+    public void InjectNmi() => Post(InputKind.Nmi);
 
     /// <summary>The ACPI power button. Any thread.</summary>
-    public void PressPowerButton() => _ = this;
+    public void PressPowerButton() => Post(InputKind.PowerButton);
 
     /// <inheritdoc/>
-    public TrapVerdict Judge(MachineExit exit) => TrapAnalyzer.Analyze(Control, exit, new TrapEvidence());
+    public TrapVerdict Judge(MachineExit exit) => TrapAnalyzer.Analyze(machine, exit, new TrapEvidence
+    {
+        ErrorRecords = machine.NewErrorRecords,
+        PvPanicEvents = machine.PvPanicEvents,
+        ReportInstant = machine.ReportInstant,
+    });
 
     /// <inheritdoc/>
-    public ICapture Capture(MachineExit exit, TrapVerdict verdict) => throw new InvalidOperationException();
+    public ICapture Capture(MachineExit exit, TrapVerdict verdict)
+    {
+        CaptureInfo info = MachineCapture.Describe(options, exit, verdict, DateTimeOffset.UtcNow);
+        long start = Stopwatch.GetTimestamp();
+        var snapshot = new Snapshot(machine.Memory.Freeze(), machine.Save(), info);
+        double pause = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        lastCrash = info;
+        events.Report(new FrozenEvent(pause));
+        return new MachineCapture(snapshot);
+    }
 
     /// <inheritdoc/>
-    public void Restart() => LastCrash = null;
+    public void Restart()
+    {
+        lastCrash = null;
+        machine.Restart();
+        Boot();
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
+        machine.Dispose();
+        pace?.Dispose();
     }
+
+    private void Post(InputKind kind, ReadOnlySpan<byte> bytes = default)
+    {
+        machine.Input.Post(kind, bytes);
+        pace?.Wake();
+    }
+
+    private void Boot()
+    {
+        try
+        {
+            BootedGuest guest = machine.Boot(new BootRequest
+            {
+                Kernel = files.Kernel,
+                MemoryMap = [],
+                Initrd = files.Initrd,
+                Modules = files.Modules,
+                CommandLine = options.Append,
+                Format = options.Flat is null ? null : KernelFormat.Flat,
+                FlatAddress = options.Flat?.Address,
+                FlatEntryMode = options.Flat?.Mode ?? default,
+            });
+            foreach (BootPlacement placement in guest.Placements)
+            {
+                LogPlacement(logger, placement.What, placement.Start, placement.Length);
+            }
+        }
+        catch (BootException failure)
+        {
+            throw new UserError($"cannot boot {options.Kernel}: {failure.Message}", failure);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{What} at {Start:x}h, {Length} bytes")]
+    private static partial void LogPlacement(ILogger logger, string what, ulong start, ulong length);
 }

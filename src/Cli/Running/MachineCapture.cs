@@ -34,6 +34,7 @@ internal sealed class MachineCapture(Snapshot snapshot) : ICapture
             HostTime = now,
             StopCause = exit,
             CurrentVcpu = report?.Cpu ?? exit.Vcpu,
+            RunningProcesses = report is { Process: { } process, Cpu: 0 } ? [process] : null,
             Cause = exit is { Kind: MachineExitKind.Reset, Reset: { } cause } ? $"{verdict.Summary}; {RunWords.Of(cause)}" : verdict.Summary,
             PanicText = report?.Text,
             GuestRelease = report?.Release,

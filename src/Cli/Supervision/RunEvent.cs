@@ -19,22 +19,21 @@ namespace Cli.Supervision;
 internal abstract record RunEvent
 {
     /// <summary>The event for a person; null when the person need not be bothered.</summary>
-    [JsonIgnore]
-    public abstract string? Text { get; }
+    internal abstract string? Text { get; }
 }
 
 /// <summary>The guest's first instruction is about to be executed.</summary>
 internal sealed record StartedEvent(string Name, string Kernel, ulong MemoryBytes, ulong Seed) : RunEvent
 {
     /// <inheritdoc/>
-    public override string? Text => null;
+    internal override string? Text => null;
 }
 
 /// <summary>Debuggers can connect; <paramref name="Remote"/> is what gdb's <c>target remote</c> wants.</summary>
 internal sealed record ListeningEvent(string Remote) : RunEvent
 {
     /// <inheritdoc/>
-    public override string? Text => $"gdb: target remote {Remote}";
+    internal override string? Text => $"gdb: target remote {Remote}";
 }
 
 /// <summary>The machine came to a stand, and this is what it was.</summary>
@@ -42,7 +41,7 @@ internal sealed record TrappedEvent(
     string Kind, bool Crash, string Summary, string? Title, string? Fault, string? Reset, string? Release, int Vcpu, ulong Nanoseconds) : RunEvent
 {
     /// <inheritdoc/>
-    public override string? Text => Crash
+    internal override string? Text => Crash
         ? $"gdbstub: trapped at {Nanoseconds / 1e9:F3} s{(Reset is null ? "" : $" ({Reset})")}: {Title}\n"
             + (Fault is null ? "" : $"gdbstub: {Fault}\n")
             + $"gdbstub: {Summary}"
@@ -53,42 +52,42 @@ internal sealed record TrappedEvent(
 internal sealed record FrozenEvent(double PauseMilliseconds) : RunEvent
 {
     /// <inheritdoc/>
-    public override string? Text => $"gdbstub: frozen in {PauseMilliseconds:F3} ms";
+    internal override string? Text => $"gdbstub: frozen in {PauseMilliseconds:F3} ms";
 }
 
 /// <summary>A crash is on disk.</summary>
 internal sealed record ArchivedEvent(string Id, string Path, long Bytes, double Seconds, string Title) : RunEvent
 {
     /// <inheritdoc/>
-    public override string? Text => $"gdbstub: archived as {Id} ({Bytes / 1048576.0:F1} MiB in {Seconds:F1} s): {Path}";
+    internal override string? Text => $"gdbstub: archived as {Id} ({Bytes / 1048576.0:F1} MiB in {Seconds:F1} s): {Path}";
 }
 
 /// <summary>A crash could not be written; it stays in memory and is tried again.</summary>
 internal sealed record ArchiveFailedEvent(string Message) : RunEvent
 {
     /// <inheritdoc/>
-    public override string? Text => $"gdbstub: {Message}";
+    internal override string? Text => $"gdbstub: {Message}";
 }
 
 /// <summary>The guest was started again.</summary>
 internal sealed record RestartedEvent(ulong Count) : RunEvent
 {
     /// <inheritdoc/>
-    public override string? Text => $"gdbstub: the guest starts again (restart {Count})";
+    internal override string? Text => $"gdbstub: the guest starts again (restart {Count})";
 }
 
 /// <summary>The machine stays as it is; <paramref name="Hint"/> says what can be done with it.</summary>
 internal sealed record StayingEvent(string Hint) : RunEvent
 {
     /// <inheritdoc/>
-    public override string? Text => $"gdbstub: {Hint}";
+    internal override string? Text => $"gdbstub: {Hint}";
 }
 
 /// <summary>The run is over.</summary>
 internal sealed record EndedEvent(int ExitCode, string Why) : RunEvent
 {
     /// <inheritdoc/>
-    public override string? Text => $"gdbstub: {Why}";
+    internal override string? Text => $"gdbstub: {Why}";
 }
 
 /// <summary>How events become JSON.</summary>

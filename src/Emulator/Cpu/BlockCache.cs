@@ -27,7 +27,7 @@ internal sealed unsafe class BlockCache : IDisposable
     internal BlockCache()
     {
         jumps = (Block**)NativeMemory.AllocZeroed(JumpEntries, (nuint)sizeof(Block*));
-        arena = HostArena.Reserve(ArenaSize);
+        arena = (byte*)NativeMemory.AlignedAlloc(ArenaSize, 4096);
     }
 
     /// <summary>Blocks decoded since the start; for statistics.</summary>
@@ -121,7 +121,7 @@ internal sealed unsafe class BlockCache : IDisposable
     public void Dispose()
     {
         NativeMemory.Free(jumps);
-        HostArena.Release(arena);
+        NativeMemory.AlignedFree(arena);
     }
 
     private void DropPage(ulong physicalPage, PageCode code)
@@ -134,12 +134,4 @@ internal sealed unsafe class BlockCache : IDisposable
 
         pages.Remove(physicalPage);
     }
-}
-
-/// <summary>Native memory that costs nothing until it is touched.</summary>
-internal static unsafe class HostArena
-{
-    internal static byte* Reserve(nuint size) => (byte*)NativeMemory.AlignedAlloc(size, 4096);
-
-    internal static void Release(byte* arena) => NativeMemory.AlignedFree(arena);
 }

@@ -163,7 +163,8 @@ internal sealed unsafe class Decoder : IDisposable
 
         if (instruction.IsInvalid || !CpuFeatures.Offers(instruction))
         {
-            op.Run = &Fault.Undefined;
+            // What the decoder gave up on after 15 bytes is too long, which is #GP (SDM vol. 2A §2.3.11).
+            op.Run = instruction.IsInvalid && instruction.Length >= MaxInstructionLength ? &Fault.TooLong : &Fault.Undefined;
             op.Flags |= OpFlags.EndsBlock;
             return;
         }

@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace Emulator.Cpu;
 
 /// <summary>
@@ -23,12 +21,6 @@ internal static unsafe class Fault
         return Step.Fault;
     }
 
-    internal static Step Raise(CpuState* s, byte vector, uint error, out bool failed)
-    {
-        failed = true;
-        return Raise(s, vector, error);
-    }
-
     internal static Step Undefined(CpuState* s, Op* op) => Raise(s, InvalidOpcode);
 
     internal static Step Protection(CpuState* s, uint error = 0) => Raise(s, GeneralProtection, error);
@@ -36,6 +28,5 @@ internal static unsafe class Fault
     /// <summary>A page fault's error code bits.</summary>
     internal const uint PfPresent = 1, PfWrite = 2, PfUser = 4, PfReserved = 8, PfFetch = 16;
 
-    [SuppressMessage("Style", "IDE0060", Justification = "The signature of an operation.")]
-    internal static Step DivideByZero(CpuState* s, Op* op) => Raise(s, DivideError);
+    internal static Step TooLong(CpuState* s, Op* op) => Raise(s, GeneralProtection);
 }

@@ -126,23 +126,37 @@ public static class KernelWords
     public static int? FindCpu(IReadOnlyList<PrintkRecord> records, int panic)
     {
         ArgumentNullException.ThrowIfNull(records);
+        return FindCpuLine(records, panic)?.Cpu
+            ?? (panic >= 0 && panic < records.Count && records[panic].Caller is uint caller && caller >> 31 == 1 ? (int)(caller & 0xFFFF) : null);
+    }
+
+    /// <summary>The process that was running where the kernel panicked, by the same line; null when there is none.</summary>
+    public static int? FindProcess(IReadOnlyList<PrintkRecord> records, int panic)
+    {
+        ArgumentNullException.ThrowIfNull(records);
+        return FindCpuLine(records, panic)?.Process;
+    }
+
+    // The "CPU: 0 PID: 1 Comm: …" line of the panic's own report, else of the report nearest before it.
+    private static (int Cpu, int Process)? FindCpuLine(IReadOnlyList<PrintkRecord> records, int panic)
+    {
         for (int i = panic + 1; i < records.Count; i++)
         {
-            if (records[i].FromKernel && TryCpuLine(records[i].Text, out int cpu))
+            if (records[i].FromKernel && TryCpuLine(records[i].Text, out int cpu, out int process))
             {
-                return cpu;
+                return (cpu, process);
             }
         }
 
         for (int i = Math.Min(panic, records.Count) - 1; i >= 0; i--)
         {
-            if (records[i].FromKernel && TryCpuLine(records[i].Text, out int cpu))
+            if (records[i].FromKernel && TryCpuLine(records[i].Text, out int cpu, out int process))
             {
-                return cpu;
+                return (cpu, process);
             }
         }
 
-        return panic >= 0 && panic < records.Count && records[panic].Caller is uint caller && caller >> 31 == 1 ? (int)(caller & 0xFFFF) : null;
+        return null;
     }
 
     /// <summary>
@@ -162,7 +176,7 @@ public static class KernelWords
                 return space > 0 && space - Banner.Length <= 64 ? text[Banner.Length..space] : null;
             }
 
-            int mark = records[i].FromKernel && TryCpuLine(text, out _) ? text.IndexOf(" #", StringComparison.Ordinal) : -1;
+            int mark = records[i].FromKernel && TryCpuLine(text, out _, out _) ? text.IndexOf(" #", StringComparison.Ordinal) : -1;
             int from = mark > 0 ? text.LastIndexOf(' ', mark - 1) + 1 : 0;
             if (mark > 0 && mark - from is > 0 and <= 64 && char.IsAsciiDigit(text[from]))
             {
@@ -229,17 +243,20 @@ public static class KernelWords
     }
 
     // "CPU: 0 PID: 1 Comm: …": lib/dump_stack.c, dump_stack_print_info().
-    private static bool TryCpuLine(string text, out int cpu)
+    private static bool TryCpuLine(string text, out int cpu, out int process)
     {
-        cpu = 0;
-        if (!text.StartsWith("CPU: ", StringComparison.Ordinal))
-        {
-            return false;
-        }
+        const string Cpu = "CPU: ", Process = " PID: ";
+        cpu = process = 0;
+        int middle = text.IndexOf(Process, StringComparison.Ordinal);
+        return text.StartsWith(Cpu, StringComparison.Ordinal) && middle > 0
+            && TryNumber(text.AsSpan(Cpu.Length), out cpu) && cpu < 1 << 16
+            && TryNumber(text.AsSpan(middle + Process.Length), out process);
+    }
 
-        int end = text.IndexOf(' ', 5);
-        return end > 0 && text.IndexOf("PID: ", end, StringComparison.Ordinal) > 0
-            && int.TryParse(text.AsSpan(5, end - 5), NumberStyles.None, CultureInfo.InvariantCulture, out cpu) && cpu < 1 << 16;
+    private static bool TryNumber(ReadOnlySpan<char> text, out int number)
+    {
+        int end = text.IndexOfAnyExceptInRange('0', '9');
+        return int.TryParse(end < 0 ? text : text[..end], NumberStyles.None, CultureInfo.InvariantCulture, out number);
     }
 
     // Until 6.7: "Reserving 192MB of memory at 560MB for crashkernel (System RAM: 767MB)".

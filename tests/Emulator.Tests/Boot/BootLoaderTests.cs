@@ -52,13 +52,18 @@ public sealed class BootLoaderTests
     [Fact]
     public void A_format_can_be_forced() => Assert.Equal(KernelFormat.Flat, BootLoader.Load(new FakeBootMemory(), new BootRequest
     {
-        Kernel = SyntheticKernels.BzImage(), MemoryMap = Map, Format = KernelFormat.Flat, FlatAddress = 0x7C00,
+        Kernel = SyntheticKernels.BzImage(),
+        MemoryMap = Map,
+        Format = KernelFormat.Flat,
+        FlatAddress = 0x7C00,
     }).Format);
 
     [Fact]
     public void A_nul_in_the_command_line_is_refused() => Assert.Throws<BootException>(() => BootLoader.Load(new FakeBootMemory(), new BootRequest
     {
-        Kernel = SyntheticKernels.PvhElf(true), MemoryMap = Map, CommandLine = "a\0b",
+        Kernel = SyntheticKernels.PvhElf(true),
+        MemoryMap = Map,
+        CommandLine = "a\0b",
     }));
 
     [Theory]
@@ -122,7 +127,11 @@ public sealed class BootLoaderTests
             {
                 BootedGuest guest = BootLoader.Load(memory, new BootRequest
                 {
-                    Kernel = file, MemoryMap = Map, Initrd = new byte[100], CommandLine = "x", Format = formats[seed],
+                    Kernel = file,
+                    MemoryMap = Map,
+                    Initrd = new byte[100],
+                    CommandLine = "x",
+                    Format = formats[seed],
                 });
                 loaded++;
                 for (int i = 0; i < guest.Placements.Count; i++)

@@ -16,7 +16,11 @@ public sealed class DebianKernelTests
         var initrd = new byte[3_000_001];
         BootedGuest guest = BootLoader.Load(memory, new BootRequest
         {
-            Kernel = file, Initrd = initrd, CommandLine = "console=ttyS0", MemoryMap = E820.Build(ram), RsdpAddress = 0xE0000,
+            Kernel = file,
+            Initrd = initrd,
+            CommandLine = "console=ttyS0",
+            MemoryMap = E820.Build(ram),
+            RsdpAddress = 0xE0000,
         });
 
         ulong preferred = BinaryPrimitives.ReadUInt64LittleEndian(file.AsSpan(0x258));
@@ -45,7 +49,8 @@ public sealed class DebianKernelTests
         byte[] file = Kernel();
         Assert.Contains("truncated", Assert.Throws<BootException>(() => BootLoader.Load(new FakeBootMemory(), new BootRequest
         {
-            Kernel = file.AsMemory(0, file.Length - 8192), MemoryMap = E820.Build(256 << 20),
+            Kernel = file.AsMemory(0, file.Length - 8192),
+            MemoryMap = E820.Build(256 << 20),
         })).Message, StringComparison.Ordinal);
     }
 

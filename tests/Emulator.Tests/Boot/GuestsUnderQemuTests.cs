@@ -68,7 +68,9 @@ public sealed class GuestsUnderQemuTests
 
         var start = new ProcessStartInfo("/usr/bin/qemu-system-x86_64", arguments)
         {
-            RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
         };
         using Process process = Process.Start(start)!;
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);

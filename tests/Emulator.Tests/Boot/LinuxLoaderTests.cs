@@ -202,7 +202,9 @@ public sealed class LinuxLoaderTests
     [Fact]
     public void Modules_are_refused() => Assert.Throws<BootException>(() => BootLoader.Load(new FakeBootMemory(), new BootRequest
     {
-        Kernel = SyntheticKernels.BzImage(), MemoryMap = E820.Build(Ram), Modules = [new BootModule("m", new byte[1])],
+        Kernel = SyntheticKernels.BzImage(),
+        MemoryMap = E820.Build(Ram),
+        Modules = [new BootModule("m", new byte[1])],
     }));
 
     private static BootedGuest Load(FakeBootMemory memory, byte[] kernel, string commandLine = "", byte[]? initrd = null, ulong ram = Ram) =>
