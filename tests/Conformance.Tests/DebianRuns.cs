@@ -35,6 +35,7 @@ public sealed class DebianRuns : IAsyncDisposable
         if (shell.IsValueCreated)
         {
             shell.Value.Memory.Dispose();
+            shell.Value.Guest.Dispose();
         }
     }
 
@@ -49,22 +50,29 @@ public sealed class DebianRuns : IAsyncDisposable
         }
     }
 
-    /// <summary>A checkpoint, from which any number of machines go on.</summary>
-    internal sealed record Shell(MachineState State, MemorySnapshot Memory)
+    /// <summary>A machine and a checkpoint of it, to which it is put back as often as wanted.</summary>
+    internal sealed record Shell(GuestRun Guest, MachineState State, MemorySnapshot Memory)
     {
         private const ulong Slice = 100_000_000;
 
         public static Shell Run()
         {
-            using GuestRun guest = GuestRun.Debian("console=ttyS0 gdbstub.do=shell");
-            for (ulong passed = 0; !guest.Console.Contains("~ # ", StringComparison.Ordinal) && !guest.Console.Contains("\n/ # ", StringComparison.Ordinal); passed += Slice)
+            GuestRun guest = GuestRun.Debian("console=ttyS0 gdbstub.do=shell");
+            for (ulong passed = 0; !guest.Console.Contains("/ # ", StringComparison.Ordinal); passed += Slice)
             {
                 Assert.True(passed < GuestRun.Limit, guest.Console);
                 Assert.Equal(MachineExitKind.Stepped, guest.Machine.Run(Slice).Kind);
             }
 
             guest.Machine.Run(Slice);
-            return new Shell(guest.Machine.Save(), guest.Machine.Memory.Freeze());
+            return new Shell(guest, guest.Machine.Save(), guest.Machine.Memory.Freeze());
+        }
+
+        /// <summary>The machine at its prompt.</summary>
+        public GuestRun Again()
+        {
+            Guest.GoBack(State, Memory);
+            return Guest;
         }
     }
 }

@@ -3,6 +3,7 @@ using Emulator;
 using Emulator.Boot;
 using Emulator.Devices;
 using Emulator.Memory;
+using Emulator.Time;
 using GuestOs;
 using Guests;
 
@@ -56,12 +57,20 @@ internal sealed class GuestRun : IDisposable
         return run;
     }
 
-    /// <summary>A machine that goes on where another one was.</summary>
-    public static GuestRun From(MachineState state, MemorySnapshot memory)
+    /// <summary>Puts the machine back to where it was: the console is empty again.</summary>
+    public void GoBack(MachineState state, MemorySnapshot memory)
     {
-        var run = new GuestRun(memory.Size);
-        run.Machine.Load(state, memory);
-        return run;
+        // A report of the course that is given up is none of the next one's.
+        Machine.Restart();
+        Machine.Load(state, memory);
+        console.Clear();
+    }
+
+    /// <summary>A line typed at the console, and what becomes of the machine.</summary>
+    public MachineExit Type(string line)
+    {
+        Machine.Input.Post(InputKind.Console, Encoding.ASCII.GetBytes(line + "\r"));
+        return Run();
     }
 
     /// <summary>Runs to an end of the guest's own making.</summary>

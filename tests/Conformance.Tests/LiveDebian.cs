@@ -64,12 +64,11 @@ internal sealed class LiveDebian : IMachineSupervisor, IAsyncDisposable
             "p/x $pc",
             "delete",
 
-            // Far enough for the stack to be set up; what is called next pushes its return address just below it.
+            // Far enough for the stack to be set up; it lies in what the decompressor copies out of its own way next.
             "stepi 60",
             "set $slot = $rsp - 8",
             "awatch *(long *) $slot",
             "continue",
-            "p 100 + ($rsp <= $slot)",
             "delete",
             "stepi 1000",
             "p $eflags",

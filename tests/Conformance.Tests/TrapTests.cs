@@ -56,8 +56,8 @@ public sealed class TrapTests(DebianRuns runs)
     [Fact]
     public void A_kernel_that_never_resets_is_trapped_one_second_after_its_report()
     {
-        using GuestRun run = GuestRun.From(runs.AtShell.State, runs.AtShell.Memory);
-        MachineExit exit = Type(run, "echo 0 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger");
+        GuestRun run = runs.AtShell.Again();
+        MachineExit exit = run.Type("echo 0 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger");
         Assert.Equal(MachineExitKind.ReportWithoutReset, exit.Kind);
         Assert.InRange(exit.InstructionCount - run.Machine.ReportInstant!.Value, 0UL, 1_100_000_000UL);
         TrapVerdict verdict = run.Judge(exit);
@@ -75,22 +75,18 @@ public sealed class TrapTests(DebianRuns runs)
     public void A_panic_is_one_and_a_reboot_is_none_by_whichever_way_the_kernel_resets(string way, ResetCause cause)
     {
         string choose = $"echo {way} > /sys/kernel/reboot/type";
-        using (GuestRun run = GuestRun.From(runs.AtShell.State, runs.AtShell.Memory))
-        {
-            MachineExit exit = Type(run, $"{choose}; echo -1 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger");
-            Assert.Equal((MachineExitKind.Reset, cause), (exit.Kind, exit.Reset));
-            TrapVerdict verdict = run.Judge(exit);
-            Assert.Equal((TrapKind.KernelPanic, Title, true), (verdict.Kind, verdict.Report?.Title, verdict.ConfirmedByLog));
-        }
+        GuestRun run = runs.AtShell.Again();
+        MachineExit exit = run.Type($"{choose}; echo -1 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger");
+        Assert.Equal((MachineExitKind.Reset, cause), (exit.Kind, exit.Reset));
+        TrapVerdict verdict = run.Judge(exit);
+        Assert.Equal((TrapKind.KernelPanic, Title, true), (verdict.Kind, verdict.Report?.Title, verdict.ConfirmedByLog));
 
-        using (GuestRun run = GuestRun.From(runs.AtShell.State, runs.AtShell.Memory))
-        {
-            MachineExit exit = Type(run, $"{choose}; reboot -f");
-            Assert.Equal((MachineExitKind.Reset, cause), (exit.Kind, exit.Reset));
-            TrapVerdict verdict = run.Judge(exit);
-            Assert.Equal((TrapKind.PlainReset, PanicEvidence.None), (verdict.Kind, verdict.Evidence));
-            Assert.True(verdict.RestartAnnounced);
-        }
+        run = runs.AtShell.Again();
+        exit = run.Type($"{choose}; reboot -f");
+        Assert.Equal((MachineExitKind.Reset, cause), (exit.Kind, exit.Reset));
+        verdict = run.Judge(exit);
+        Assert.Equal((TrapKind.PlainReset, PanicEvidence.None), (verdict.Kind, verdict.Evidence));
+        Assert.True(verdict.RestartAnnounced);
     }
 
     [Theory]
@@ -106,8 +102,8 @@ public sealed class TrapTests(DebianRuns runs)
     [InlineData("sh -c 'echo 1000 > /proc/self/oom_score_adj; exec tail /dev/zero'; dmesg | grep -c 'Killed process'; reboot -f", MachineExitKind.Reset, TrapKind.PlainReset)]
     public void What_is_no_panic_is_not_taken_for_one(string command, MachineExitKind end, TrapKind kind)
     {
-        using GuestRun run = GuestRun.From(runs.AtShell.State, runs.AtShell.Memory);
-        MachineExit exit = Type(run, command);
+        GuestRun run = runs.AtShell.Again();
+        MachineExit exit = run.Type(command);
         Assert.Equal(end, exit.Kind);
         TrapVerdict verdict = run.Judge(exit);
         Assert.Equal(kind, verdict.Kind);
@@ -117,12 +113,5 @@ public sealed class TrapTests(DebianRuns runs)
         {
             Assert.Contains("Out of memory: Killed process", run.Console, StringComparison.Ordinal);
         }
-    }
-
-    /// <summary>A line typed at the shell; what becomes of the machine.</summary>
-    private static MachineExit Type(GuestRun run, string line)
-    {
-        run.Machine.Input.Post(Emulator.Time.InputKind.Console, System.Text.Encoding.ASCII.GetBytes(line + "\r"));
-        return run.Run();
     }
 }
