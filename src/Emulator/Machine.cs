@@ -143,6 +143,11 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         RandomDraws = random.Draws,
         Vcpus = [.. Vcpus],
         Devices = Chipset.Save(),
+        Report = new ReportState(
+            ReportInstant,
+            reportTimer.Deadline == EventQueue.Never ? null : reportTimer.Deadline,
+            PvPanicEvents,
+            [.. options.ErstStore.Records.Where(record => !recordsAtStart.Contains(record)).Select(record => record.Id)]),
     };
 
     /// <summary>Takes over a saved machine and its RAM. Throws <see cref="ArgumentException"/> naming what does not fit.</summary>
@@ -161,6 +166,14 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         {
             vcpus[i].Load(state.Vcpus[i]);
         }
+
+        ReportInstant = state.Report.Instant;
+        PvPanicEvents = state.Report.PvPanicEvents;
+        reportTimer.Arm(state.Report.Deadline ?? EventQueue.Never);
+        recordsAtStart.Clear();
+        recordsAtStart.UnionWith(options.ErstStore.Records.Where(record => !state.Report.NewRecords.Contains(record.Id)));
+        requested = null;
+        stopCause = null;
     }
 
     /// <inheritdoc/>

@@ -28,4 +28,14 @@ public sealed record MachineState
 
     /// <summary>The devices.</summary>
     public required ChipsetState Devices { get; init; }
+
+    /// <summary>What the guest has reported of a crash so far.</summary>
+    public ReportState Report { get; init; } = new(null, null, 0, []);
 }
+
+/// <summary>A crash report in progress.</summary>
+/// <param name="Instant">When the first report of this start was written; null: none was.</param>
+/// <param name="Deadline">When a report without a reset is to be noticed; null: not waiting.</param>
+/// <param name="PvPanicEvents">Events reported on the pvpanic port.</param>
+/// <param name="NewRecords">Ids of the error records written since the guest was started.</param>
+public sealed record ReportState(ulong? Instant, ulong? Deadline, byte PvPanicEvents, ulong[] NewRecords);

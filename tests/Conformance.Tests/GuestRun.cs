@@ -60,8 +60,6 @@ internal sealed class GuestRun : IDisposable
     /// <summary>Puts the machine back to where it was: the console is empty again.</summary>
     public void GoBack(MachineState state, MemorySnapshot memory)
     {
-        // A report of the course that is given up is none of the next one's.
-        Machine.Restart();
         Machine.Load(state, memory);
         console.Clear();
     }

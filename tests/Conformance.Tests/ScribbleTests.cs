@@ -20,7 +20,10 @@ public sealed class ScribbleTests
         byte[] frozen = Ram.Read(run.Machine);
         using var snapshot = new Snapshot(run.Machine.Memory.Freeze(), run.Machine.Save(), new CaptureInfo
         {
-            Kind = CaptureKind.Panic, Title = "scribble", HostTime = DateTimeOffset.UnixEpoch, StopCause = exit,
+            Kind = CaptureKind.Panic,
+            Title = "scribble",
+            HostTime = DateTimeOffset.UnixEpoch,
+            StopCause = exit,
         });
 
         // The writer is held at its first report until the guest has written everything, then goes on.
