@@ -24,11 +24,12 @@ internal sealed partial class DemoGuestCode
     private readonly Assembler a = new(64);
     private readonly List<(string Name, Label Label)> functions = [];
     private readonly List<byte> texts = [.. DescriptorTable()];
-    private readonly Label say, sayNumber, panic, pageFault, task, findTable, erst, findStore, showOldReport, writeReport, powerOff;
+    private readonly Label say, keep, sayNumber, panic, pageFault, task, findTable, erst, findStore, showOldReport, writeReport, powerOff;
 
     public DemoGuestCode()
     {
         say = a.CreateLabel();
+        keep = a.CreateLabel();
         sayNumber = a.CreateLabel();
         panic = a.CreateLabel();
         pageFault = a.CreateLabel();
@@ -44,6 +45,7 @@ internal sealed partial class DemoGuestCode
         WritePageFault();
         WritePanic();
         WriteSay();
+        WriteKeep();
         WriteSayNumber();
         WriteFindTable();
         WriteErst();
@@ -174,6 +176,9 @@ internal sealed partial class DemoGuestCode
     private void WritePanic()
     {
         Begin("demo_panic", panic);
+        // A record's lines bear level and time, as a kernel's log does; the console shows neither.
+        a.mov(edi, (uint)Text("<0>[    0.000000] "));
+        a.call(keep);
         Say("Kernel panic - not syncing: demo guest: a task followed a bad pointer\n");
         a.call(writeReport);
         a.mov(dx, 0x505); // pvpanic
@@ -216,6 +221,26 @@ internal sealed partial class DemoGuestCode
         a.mov(dx, 0x3F8);
         a.mov(al, cl);
         a.@out(dx, al);
+        a.jmp(next);
+        a.Label(ref done);
+        Return();
+    }
+
+    /// <summary>Keeps the text at RDI in the log alone.</summary>
+    private void WriteKeep()
+    {
+        Label next = a.CreateLabel(), done = a.CreateLabel();
+        Begin("demo_keep", keep);
+        a.Label(ref next);
+        a.mov(cl, __byte_ptr[rdi]);
+        a.inc(rdi);
+        a.test(cl, cl);
+        a.jz(done);
+        a.mov(rsi, __qword_ptr[(long)LogEnd]);
+        a.cmp(rsi, (int)LogLimit);
+        a.jae(done);
+        a.mov(__byte_ptr[rsi], cl);
+        a.inc(__qword_ptr[(long)LogEnd]);
         a.jmp(next);
         a.Label(ref done);
         Return();
