@@ -99,7 +99,7 @@ public sealed class AcpiPowerManagementTests
     {
         var t = new TestChipset();
         t.Out16(Enable, 0xFFFF);
-        Assert.Equal(0x0121, t.In16(Enable));
+        Assert.Equal(0x0521, t.In16(Enable));
         t.Out(Enable + 1, 0x00);
         Assert.Equal(0x0021, t.In16(Enable));
     }

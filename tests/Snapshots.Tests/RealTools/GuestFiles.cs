@@ -1,8 +1,8 @@
 namespace Snapshots.Tests.RealTools;
 
 /// <summary>
-/// A Debian kernel and its debug file, fetched once: the directory is $GDBSTUB_GUESTS, else gdbstub/guests in the XDG
-/// cache. A release is whatever has both vmlinuz-RELEASE and vmlinux-RELEASE there.
+/// A Debian kernel and its debug file as scripts/fetch-guests --dbg leaves them: in $GDBSTUB_GUESTS, else in gdbstub/guests
+/// of the XDG cache.
 /// </summary>
 internal static class GuestFiles
 {
@@ -12,21 +12,12 @@ internal static class GuestFiles
             Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? Path.Combine(Environment.GetEnvironmentVariable("HOME") ?? "/", ".cache"),
             "gdbstub", "guests");
 
-    /// <summary>The kernel image and the debug file of the newest release that has both; skips the test otherwise.</summary>
+    /// <summary>The kernel image and its debug file; skips the test when one of them is not there.</summary>
     public static (string Kernel, string Debug) KernelOrSkip()
     {
-        string[] kernels = System.IO.Directory.Exists(Directory) ? System.IO.Directory.GetFiles(Directory, "vmlinuz-*") : [];
-        foreach (string kernel in kernels.OrderDescending(StringComparer.Ordinal))
-        {
-            string debug = Path.Combine(Directory, Path.GetFileName(kernel).Replace("vmlinuz-", "vmlinux-", StringComparison.Ordinal));
-            if (File.Exists(debug))
-            {
-                return (kernel, debug);
-            }
-        }
-
-        Assert.Skip($"no Debian kernel with its debug file (linux-image-*-dbg) in {Directory}");
-        return default;
+        string kernel = Path.Combine(Directory, "debian", "vmlinuz"), debug = Path.Combine(Directory, "debian", "vmlinux");
+        Assert.SkipUnless(File.Exists(kernel) && File.Exists(debug), $"no Debian kernel with its debug file in {Directory}: scripts/fetch-guests --dbg");
+        return (kernel, debug);
     }
 
     /// <summary>The program's path; skips the test when it is not installed.</summary>
