@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Emulator.Memory;
 
@@ -34,6 +35,16 @@ internal sealed unsafe class BlockCache : IDisposable
     internal long Decoded { get; private set; }
 
     internal static int JumpIndex(ulong rip, ulong page) => (int)((rip ^ (rip >> 14) ^ (page << 3)) & (JumpEntries - 1));
+
+    /// <summary>Finds a block of 64-bit code in the jump table alone; null when it is not there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal Block* FindJump(ulong rip, ulong page, CodeMode mode)
+    {
+        Block* block = jumps[JumpIndex(rip, page)];
+        return block != null && block->Rip == rip && block->PhysicalPage == page && block->Mode == mode && block->CsBase == 0 && block->Valid != 0
+            ? block
+            : null;
+    }
 
     /// <summary>Finds a block; null when it must be decoded.</summary>
     internal Block* Find(ulong rip, ulong page, CodeMode mode, ulong csBase)

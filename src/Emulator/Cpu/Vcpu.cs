@@ -124,7 +124,14 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
                 return VcpuExit.Halted;
             }
 
-            if (!TryFetch(out Block* block))
+            // 64-bit code inside the page execution is in already, which is most of it, needs one look.
+            Block* block = null;
+            if (fetchValid && currentModeValid && (currentMode & CodeMode.Bits64) != 0 && (s->Rip & ~0xFFFUL) == fetchLinear)
+            {
+                block = blocks.FindJump(s->Rip, fetchPhysical, currentMode);
+            }
+
+            if (block == null && !TryFetch(out block))
             {
                 Deliver(s->FaultVector, s->FaultError, EventKind.Fault);
                 continue;
@@ -149,6 +156,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Execute(Op* first, int count)
     {
         CpuState* s = State;
@@ -165,6 +173,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
         Retire(first, op - 1, step);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Retire(Op* first, Op* last, Step step)
     {
         CpuState* s = State;
