@@ -94,7 +94,7 @@ internal sealed class ArchiveQueue
 
     private void Work()
     {
-        while (TakeNext() is { } capture)
+        while (TakeNext(out bool lastTry) is { } capture)
         {
             bool written = TryWrite(capture);
             lock (gate)
@@ -106,13 +106,13 @@ internal sealed class ArchiveQueue
                     lastFailure = null;
                     capture.Dispose();
                 }
-                else if (finishing)
+                else if (lastTry)
                 {
                     finishing = false;
                     Monitor.PulseAll(gate);
                     return;
                 }
-                else
+                else if (!finishing)
                 {
                     Monitor.Wait(gate, retryAfter);
                 }
@@ -124,7 +124,8 @@ internal sealed class ArchiveQueue
         }
     }
 
-    private ICapture? TakeNext()
+    // A try that began before the end was asked for is not the last one.
+    private ICapture? TakeNext(out bool lastTry)
     {
         lock (gate)
         {
@@ -134,12 +135,14 @@ internal sealed class ArchiveQueue
                 {
                     finishing = false;
                     Monitor.PulseAll(gate);
+                    lastTry = true;
                     return null;
                 }
 
                 Monitor.Wait(gate);
             }
 
+            lastTry = finishing;
             return waiting.Peek();
         }
     }
