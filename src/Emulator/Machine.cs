@@ -98,7 +98,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
 
     /// <summary>Error records written since the guest was started, in the store's order.</summary>
     public IReadOnlyList<ReadOnlyMemory<byte>> NewErrorRecords =>
-        [.. options.ErstStore.Records.Where(record => !recordsAtStart.Contains(record)).Select(record => (ReadOnlyMemory<byte>)record.Contents)];
+        [.. NewRecords.Select(record => (ReadOnlyMemory<byte>)record.Contents)];
 
     /// <summary>Events the guest reported on the pvpanic port since it was started.</summary>
     public byte PvPanicEvents { get; private set; }
@@ -147,7 +147,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
             ReportInstant,
             reportTimer.Deadline == EventQueue.Never ? null : reportTimer.Deadline,
             PvPanicEvents,
-            [.. options.ErstStore.Records.Where(record => !recordsAtStart.Contains(record)).Select(record => record.Id)]),
+            [.. NewRecords.Select(record => record.Id)]),
     };
 
     /// <summary>Takes over a saved machine and its RAM. Throws <see cref="ArgumentException"/> naming what does not fit.</summary>
@@ -293,6 +293,8 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         Array.ForEach(vcpus, vcpu => vcpu.Dispose());
         memory.Dispose();
     }
+
+    private IEnumerable<ErstRecord> NewRecords => options.ErstStore.Records.Where(record => !recordsAtStart.Contains(record));
 
     private void PowerOn()
     {

@@ -200,19 +200,16 @@ internal sealed partial class DemoGuestCode
     /// <summary>Prints the text at RDI to COM1 and keeps it in the log.</summary>
     private void WriteSay()
     {
-        Label next = a.CreateLabel(), wait = a.CreateLabel(), full = a.CreateLabel(), done = a.CreateLabel();
+        Label next = a.CreateLabel(), wait = a.CreateLabel(), done = a.CreateLabel();
         Begin("demo_say", say);
+        a.push(rdi);
+        a.call(keep);
+        a.pop(rdi);
         a.Label(ref next);
         a.mov(cl, __byte_ptr[rdi]);
         a.inc(rdi);
         a.test(cl, cl);
         a.jz(done);
-        a.mov(rsi, __qword_ptr[(long)LogEnd]);
-        a.cmp(rsi, (int)LogLimit);
-        a.jae(full);
-        a.mov(__byte_ptr[rsi], cl);
-        a.inc(__qword_ptr[(long)LogEnd]);
-        a.Label(ref full);
         a.mov(dx, 0x3FD);
         a.Label(ref wait);
         a.@in(al, dx);

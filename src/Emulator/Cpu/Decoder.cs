@@ -17,6 +17,7 @@ internal sealed unsafe class Decoder : IDisposable
     private readonly PageReader reader = new();
     private readonly Iced.Intel.Decoder[] decoders;
     private readonly Op[] ops = new Op[MaxBlockOps];
+    private readonly InstructionInfoFactory infos = new();
     private readonly ThunkCompiler thunks = new();
     private readonly Block* crossing;
     private readonly Op* crossingOp;
@@ -207,7 +208,7 @@ internal sealed unsafe class Decoder : IDisposable
     /// <summary>The number of a segment register.</summary>
     internal static byte SegmentNumber(Register register) => (byte)(register - Register.ES);
 
-    private static void SetMemory(in Instruction instruction, CodeMode mode, ref Op op)
+    private void SetMemory(in Instruction instruction, CodeMode mode, ref Op op)
     {
         op.MemorySize = (byte)Math.Min(instruction.MemorySize.GetSize(), 255);
         if (op.MemorySize == 0)
@@ -256,7 +257,7 @@ internal sealed unsafe class Decoder : IDisposable
         return instruction.MemoryDisplSize * 8;
     }
 
-    private static void InstructionInfoFlags(in Instruction instruction, ref Op op)
+    private void InstructionInfoFlags(in Instruction instruction, ref Op op)
     {
         for (int i = 0; i < instruction.OpCount; i++)
         {
@@ -278,14 +279,8 @@ internal sealed unsafe class Decoder : IDisposable
         }
     }
 
-    [ThreadStatic]
-    private static InstructionInfoFactory? infoFactory;
-
-    private static OpAccess AccessOf(in Instruction instruction, int operand)
-    {
-        infoFactory ??= new InstructionInfoFactory();
-        return infoFactory.GetInfo(instruction, InstructionInfoOptions.NoMemoryUsage | InstructionInfoOptions.NoRegisterUsage).GetOpAccess(operand);
-    }
+    private OpAccess AccessOf(in Instruction instruction, int operand) =>
+        infos.GetInfo(instruction, InstructionInfoOptions.NoMemoryUsage | InstructionInfoOptions.NoRegisterUsage).GetOpAccess(operand);
 
     // Legacy code whose data segments are not all flat: limit and rights come before the access itself.
     private static Step CheckedMemory(CpuState* s, Op* op)

@@ -118,7 +118,6 @@ internal static unsafe partial class OpTable
         where TOp : struct, IAlu
     {
         Form form = FormOf(instruction);
-        // TEST r/m, r comes with the memory operand first and reads only.
         return op.OperandSize switch
         {
             1 => AluForm<TOp, byte>(form),

@@ -188,9 +188,7 @@ internal static unsafe class DoubleShift<T>
         {
             ulong filler = Registers.Read<T>(s, op->Src);
             // Undefined beyond the width (16-bit operands, counts 17–31): as if the filler were followed by the value again.
-            UInt128 wide = left
-                ? (((UInt128)value << bits) | filler) << bits | value
-                : ((UInt128)value << bits | filler) << bits | value;
+            UInt128 wide = (((UInt128)value << bits) | filler) << bits | value;
             ulong carry;
             if (left)
             {

@@ -47,8 +47,6 @@ internal sealed unsafe class SoftTlb : IDisposable
     {
         internal ulong Tag;
         internal ulong Leaf;
-
-        internal readonly ulong Physical => Leaf & ~FlagMask;
     }
 
     internal SoftTlb()
@@ -72,11 +70,6 @@ internal sealed unsafe class SoftTlb : IDisposable
     internal Translation* DataSlot(ulong linear) => data + IndexOf(linear);
 
     internal Translation* FetchSlot(ulong linear) => fetch + ((int)(linear >> 12) & (FetchEntries - 1));
-
-    /// <summary>Raw access for saving and loading the architectural layer: data entries, then fetch entries.</summary>
-    internal Span<ulong> DataWords => new(data, Entries * 2);
-
-    internal Span<ulong> FetchWords => new(fetch, FetchEntries * 2);
 
     /// <summary>Puts a translation in place of whatever stood in its slot, whose fast entries go with it.</summary>
     internal void ReplaceData(ulong linear, ulong leaf)

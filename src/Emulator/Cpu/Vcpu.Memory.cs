@@ -152,7 +152,7 @@ internal sealed unsafe partial class Vcpu
             physical = linear;
             if (kind != AccessKind.Fetch)
             {
-                FillFast(linear, physical & ~0xFFFUL, kind, mode, write: kind == AccessKind.Write);
+                FillFast(linear, physical & ~0xFFFUL, mode, write: kind == AccessKind.Write);
             }
 
             return true;
@@ -191,13 +191,13 @@ internal sealed unsafe partial class Vcpu
         physical = page | (linear & 0xFFF);
         if (kind != AccessKind.Fetch)
         {
-            FillFast(linear, page, kind, mode, kind == AccessKind.Write);
+            FillFast(linear, page, mode, write: kind == AccessKind.Write);
         }
 
         return true;
     }
 
-    private void FillFast(ulong linear, ulong page, AccessKind kind, AccessMode mode, bool write)
+    private void FillFast(ulong linear, ulong page, AccessMode mode, bool write)
     {
         if (!space.TryRamPage(page >> 12, out ulong ramPage) || IsWatched(linear))
         {

@@ -5,16 +5,11 @@ namespace Emulator.Memory;
 /// <summary>The guest-physical address space: RAM where <see cref="PhysicalLayout"/> puts it, devices elsewhere.</summary>
 public sealed unsafe class PhysicalSpace
 {
-    private readonly ulong lowSize;
-    private readonly ulong highSize;
-
     /// <summary>Lays <paramref name="memory"/> out; devices are reached through <paramref name="bus"/>.</summary>
     public PhysicalSpace(GuestMemory memory, IoBus bus)
     {
         Memory = memory;
         Bus = bus;
-        lowSize = Math.Min(memory.Size, PhysicalLayout.LowRamLimit);
-        highSize = memory.Size - lowSize;
         Ram = RamMap.Ranges(memory.Size);
     }
 
@@ -30,16 +25,9 @@ public sealed unsafe class PhysicalSpace
     /// <summary>The RAM page behind a physical page number; false where there is no RAM.</summary>
     public bool TryRamPage(ulong physicalPage, out ulong ramPage)
     {
-        ulong address = physicalPage << 12;
-        if (address < lowSize)
-        {
-            ramPage = physicalPage;
-            return address - PhysicalLayout.VgaStart >= PhysicalLayout.VgaEnd - PhysicalLayout.VgaStart;
-        }
-
-        address -= PhysicalLayout.HighRamStart;
-        ramPage = (address + lowSize) >> 12;
-        return address < highSize;
+        bool found = RamMap.TryFind(Memory.Size, physicalPage << 12, out ulong offset, out _);
+        ramPage = offset >> 12;
+        return found;
     }
 
     /// <summary>Host address of a RAM page for writing.</summary>
