@@ -53,7 +53,7 @@ internal static class GuestHandlers
         c.sub(rax, (int)(layout.Start >> 12));
         c.cmp(rax, 512);
         c.jae(stop);
-        c.or(__byte_ptr[(long)(layout.Start + SequenceLayout.PageTableOffset) + rax * 8], 7);
+        c.or(__byte_ptr[(rax * 8) + (long)(layout.Start + SequenceLayout.PageTableOffset)], 7);
         c.mov(rax, cr2);
         c.invlpg(__[rax]);
         c.inc(__qword_ptr[variables + CountVariable]);

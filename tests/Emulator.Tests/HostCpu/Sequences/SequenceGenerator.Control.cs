@@ -55,11 +55,8 @@ internal sealed unsafe partial class SequenceGenerator
             case < 104:
                 Free();
                 break;
-            case >= 104:
-                Plain(kind < 106 ? Divisions : Common);
-                break;
             default:
-                Plain(Common);
+                Plain(kind < 106 ? Divisions : Common);
                 break;
         }
     }
