@@ -62,7 +62,9 @@ internal sealed unsafe partial class SequenceGenerator
     {
         OpCodeInfo info = code.ToOpCode();
         var instruction = new Instruction { Code = code };
-        Require(FlagFacts.Bits(instruction.RflagsRead));
+
+        // By a count of zero, which it has yet, RCL and RCR read nothing.
+        Require(info.Mnemonic is Mnemonic.Rcl or Mnemonic.Rcr ? FlagFacts.Carry : FlagFacts.Bits(instruction.RflagsRead));
         int memory = -1;
         for (int operand = 0; operand < info.OpCount; operand++)
         {
@@ -139,7 +141,11 @@ internal sealed unsafe partial class SequenceGenerator
             }
 
             // The bit lies up to 255 bytes further on.
-            return SetMemory(ref instruction, size + 256, write, Math.Max(alignment, instruction.HasLockPrefix ? 8 : 1), false, out fault);
+            int stillPinned = pinned;
+            pinned |= 1 << (register - Register.RAX);
+            bool set = SetMemory(ref instruction, size + 256, write, alignment, false, out fault);
+            pinned = stillPinned;
+            return set;
         }
 
         bool wantFault = touches && random.OneIn(native ? 60 : 30);

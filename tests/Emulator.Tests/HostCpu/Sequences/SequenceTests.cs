@@ -15,6 +15,9 @@ public sealed class SequenceTests
 
     private static int First => Number("HOSTCPU_FIRST", 0);
 
+    /// <summary>A file that shows the sequence being run, should the host not survive one.</summary>
+    private static string? Trace => Environment.GetEnvironmentVariable("HOSTCPU_TRACE");
+
     private static ulong Seed => ulong.Parse(Environment.GetEnvironmentVariable("HOSTCPU_SEED") ?? "20240229", CultureInfo.InvariantCulture);
 
     private static int Number(string variable, int otherwise) =>
@@ -38,6 +41,11 @@ public sealed class SequenceTests
         {
             generator.Generate(Seed, i, sequence);
             instructions += sequence.Items.Count;
+            if (Trace != null)
+            {
+                File.WriteAllText(Trace, SequenceReport.Describe(sequence, host.Layout, ""));
+            }
+
             string? difference = comparison.Compare(sequence);
             if (difference != null)
             {
