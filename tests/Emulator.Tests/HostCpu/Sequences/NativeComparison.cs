@@ -29,7 +29,7 @@ internal sealed unsafe class NativeComparison(NativeRunner host, SequenceMachine
         PutData(sequence);
         UserState expected = sequence.State;
         int taken = host.Execute(sequence, ref expected);
-        guest.Prepare(sequence, resume: false, flush);
+        guest.Prepare(sequence, flush);
         CpuState* s = guest.State;
         ulong before = s->InstructionCount;
         VcpuExit exit;

@@ -37,6 +37,8 @@ internal sealed unsafe class SequenceMachine : IMachineSignals, IDisposable
     private readonly SequenceLayout layout;
     private readonly byte[] cleanTables;
     private readonly byte[] cleanFrames;
+    private readonly byte[] wanted = new byte[Frames * SequenceLayout.PageSize];
+    private readonly VcpuState powerOn;
     private readonly ulong regionTable;
     private ulong nextTable = Tables + 0x1000;
 
@@ -66,6 +68,8 @@ internal sealed unsafe class SequenceMachine : IMachineSignals, IDisposable
 
         cleanFrames = new byte[Frames * SequenceLayout.PageSize];
         space.Read(Physical, cleanFrames);
+        Cpu.PowerOn();
+        powerOn = Cpu.Save();
     }
 
     internal Vcpu Cpu { get; }
@@ -79,9 +83,8 @@ internal sealed unsafe class SequenceMachine : IMachineSignals, IDisposable
     internal Span<byte> Page(ulong linear) => new(memory.WritePage(FrameOf(linear) >> 12), SequenceLayout.PageSize);
 
     /// <summary>Puts code and state of a sequence in place; the data pages are the caller's.</summary>
-    internal void Prepare(Sequence sequence, bool resume, bool flush)
+    internal void Prepare(Sequence sequence, bool flush)
     {
-        ResetRequested = false;
         for (int done = 0; done < sequence.Length + 5;)
         {
             ulong linear = sequence.Address + (ulong)done;
@@ -92,6 +95,12 @@ internal sealed unsafe class SequenceMachine : IMachineSignals, IDisposable
             done += part;
         }
 
+        SetState(sequence, resume: false, flush);
+    }
+
+    private void SetState(Sequence sequence, bool resume, bool flush)
+    {
+        ResetRequested = false;
         CpuState* s = Cpu.State;
         for (int i = 0; i < 16; i++)
         {
@@ -149,27 +158,43 @@ internal sealed unsafe class SequenceMachine : IMachineSignals, IDisposable
         Cpu.ModeChanged();
     }
 
-    /// <summary>Puts everything back that a sequence of system code may have changed, but for the data pages.</summary>
-    internal void Restore(Sequence sequence)
+    /// <summary>
+    /// Makes the machine what it was before any sequence ran, with this one to run. Only pages that differ are written, so
+    /// that code that has run stays decoded.
+    /// </summary>
+    internal void Restore(Sequence sequence, byte[] data, bool resume)
     {
-        space.Write(Tables, cleanTables);
-        space.Write(Physical, cleanFrames);
-        BinaryPrimitives.WriteUInt64LittleEndian(Page(layout.Start + SequenceLayout.VariablesOffset), sequence.EndAddress);
+        Span<byte> image = wanted;
+        cleanFrames.CopyTo(image);
+        for (int done = 0; done < sequence.Length + 5; done++)
+        {
+            ulong linear = sequence.Address + (ulong)done;
+            image[(int)(FrameOf(linear) + (linear & 0xFFF) - Physical)] = sequence.Code[done];
+        }
+
+        for (int i = 0; i < 3; i++)
+        {
+            ulong page = i == 2 ? layout.Aliased : layout.Data + (ulong)(i * SequenceLayout.PageSize);
+            data.AsSpan(i * SequenceLayout.PageSize, SequenceLayout.PageSize).CopyTo(image[(int)(FrameOf(page) - Physical)..]);
+        }
+
+        BinaryPrimitives.WriteUInt64LittleEndian(image[(int)(FrameOf(layout.Start + SequenceLayout.VariablesOffset) - Physical)..], sequence.EndAddress);
         for (int frame = 0; frame < Frames; frame++)
         {
-            Cpu.NoteCodeWrite(Frame(frame), SequenceLayout.PageSize);
+            Span<byte> page = image.Slice(frame * SequenceLayout.PageSize, SequenceLayout.PageSize);
+            if (!page.SequenceEqual(new ReadOnlySpan<byte>(memory.ReadPage(Frame(frame) >> 12), SequenceLayout.PageSize)))
+            {
+                space.Write(Frame(frame), page);
+                Cpu.NoteCodeWrite(Frame(frame), SequenceLayout.PageSize);
+            }
         }
 
-        CpuState* s = Cpu.State;
-        for (int i = 0; i < 8; i++)
-        {
-            s->Dr[i] = i switch { 6 => 0xFFFF_0FF0, 7 => 0x400, _ => 0 };
-        }
-
-        s->InstructionCount = 0;
-        Cpu.DebugRegistersChanged();
+        space.Write(Tables, cleanTables);
+        Cpu.Load(powerOn);
+        Cpu.State->InstructionCount = 0;
         Cpu.Random.Draws = 0;
-        Cpu.Msrs.Reset();
+        Cpu.ClearWatchHit();
+        SetState(sequence, resume, flush: true);
     }
 
     /// <summary>A number that stands for all of RAM that sequences can reach, page tables included.</summary>
