@@ -322,8 +322,14 @@ internal sealed unsafe partial class SequenceGenerator
     private void WriteCode()
     {
         int value = random.Below(16), end;
-        bool whole = random.OneIn(2);
-        if (whole)
+        bool whole = random.OneIn(2), aliased = !native && random.OneIn(3);
+        if (aliased)
+        {
+            // Through the other mapping of the page: the address is patched in below.
+            whole = true;
+            end = EmitRaw((byte)(0x40 | (value >> 3 << 2)), 0x89, (byte)(4 | ((value & 7) << 3)), 0x25, 0, 0, 0, 0);
+        }
+        else if (whole)
         {
             end = EmitRaw((byte)(0x40 | (value >> 3 << 2)), 0x89, (byte)(5 | ((value & 7) << 3)), 0, 0, 0, 0);
         }
@@ -358,6 +364,7 @@ internal sealed unsafe partial class SequenceGenerator
         }
 
         int displacement = whole ? end : end - 1;
-        BitConverter.TryWriteBytes(sequence.Code.AsSpan(displacement - 4), at - end);
+        int to = aliased ? (int)(layout.CodeAlias + (sequence.Address - layout.Code)) + at : at - end;
+        BitConverter.TryWriteBytes(sequence.Code.AsSpan(displacement - 4), to);
     }
 }

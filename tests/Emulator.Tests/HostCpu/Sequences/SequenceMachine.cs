@@ -189,6 +189,9 @@ internal sealed unsafe class SequenceMachine : IMachineSignals, IDisposable
             }
         }
 
+        // What the resume table's page fault handler makes present where nothing was is the page at zero.
+        new Span<byte>(memory.WritePage(0), SequenceLayout.PageSize).Clear();
+        Cpu.NoteCodeWrite(0, SequenceLayout.PageSize);
         space.Write(Tables, cleanTables);
         Cpu.Load(powerOn);
         Cpu.State->InstructionCount = 0;
@@ -206,6 +209,7 @@ internal sealed unsafe class SequenceMachine : IMachineSignals, IDisposable
             hash.Append(new ReadOnlySpan<byte>(memory.ReadPage(Frame(frame) >> 12), SequenceLayout.PageSize));
         }
 
+        hash.Append(new ReadOnlySpan<byte>(memory.ReadPage(0), SequenceLayout.PageSize));
         hash.Append(new ReadOnlySpan<byte>(memory.ReadPage(regionTable >> 12), SequenceLayout.PageSize));
         return hash.GetCurrentHashAsUInt64();
     }

@@ -23,11 +23,12 @@ public sealed class SequenceTests
     private static int Number(string variable, int otherwise) =>
         int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out int number) ? number : otherwise;
 
-    [Fact]
-    public void Sequences_leave_what_the_host_leaves()
+    [Theory]
+    [MemberData(nameof(Engines.Names), MemberType = typeof(Engines))]
+    public void Sequences_leave_what_the_host_leaves(string engine)
     {
         using var host = new NativeRunner();
-        using var guest = new SequenceMachine(host.Layout, Engines.Candidate);
+        using var guest = new SequenceMachine(host.Layout, Engines.ByName(engine));
         byte[][] data = SequenceGenerator.MakeData(Seed);
         data[0].AsSpan(0, SequenceLayout.PageSize).CopyTo(host.Page(host.Layout.ReadOnly));
         data[0].AsSpan(0, SequenceLayout.PageSize).CopyTo(guest.Page(host.Layout.ReadOnly));
