@@ -76,6 +76,9 @@ internal sealed unsafe class EngineComparison(SequenceLayout layout, SequenceMac
             watched[i] = new Watchpoint(address, (ulong)(1 + random.Below(16)), kind);
         }
 
+        // The candidate has run the code before the breakpoints come.
+        candidate.Restore(sequence, data[sequence.DataVariant], resume);
+        RunTo(candidate, Limit);
         foreach (SequenceMachine machine in (ReadOnlySpan<SequenceMachine>)[reference, candidate])
         {
             machine.Restore(sequence, data[sequence.DataVariant], resume);
