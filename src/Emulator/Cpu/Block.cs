@@ -35,6 +35,15 @@ internal unsafe struct Block
 
     /// <summary>The operations.</summary>
     internal Op* Ops;
+
+    /// <summary>Translated code, entered with the guest's flags saved; 0 if there is none.</summary>
+    internal nint Code;
+
+    /// <summary>The same, entered with the guest's flags in the host's.</summary>
+    internal nint CodeFromHost;
+
+    /// <summary>Instructions the translated code counts.</summary>
+    internal int Counted;
 }
 
 /// <summary>What of the CPU's mode decoding depends on.</summary>
@@ -55,4 +64,10 @@ internal enum CodeMode
 
     /// <summary>Memory operands need segment checks: some data segment is not flat.</summary>
     Checked = 8,
+
+    /// <summary>Data is accessed with the rights of <see cref="AccessMode.Supervisor"/>: translated code has its tables built in.</summary>
+    Supervisor = 16,
+
+    /// <summary>Data is accessed with the rights of <see cref="AccessMode.SupervisorUnchecked"/>.</summary>
+    Unchecked = 32,
 }

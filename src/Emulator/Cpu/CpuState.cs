@@ -24,6 +24,8 @@ public unsafe struct CpuState
     /// <summary>Byte offset of the FXSAVE image (SDM vol. 1 §10.5.1): x87/MMX at +32, XMM0–15 at +160, MXCSR at +24.</summary>
     public const int FxOffset = 512;
 
+    internal const int VectorsReadyOffset = 501, BudgetOffset = 504;
+
     /// <summary>Byte offset of XMM0.</summary>
     public const int XmmOffset = FxOffset + 160;
 
@@ -109,6 +111,12 @@ public unsafe struct CpuState
 
     /// <summary>The vector of the fault being raised.</summary>
     [FieldOffset(500)] public byte FaultVector;
+
+    /// <summary>1 while XMM registers may be used without a look at CR0, CR4 and MXCSR: set before translated code is entered.</summary>
+    [FieldOffset(VectorsReadyOffset)] public byte VectorsReady;
+
+    /// <summary>Instructions translated code had left when it was left.</summary>
+    [FieldOffset(BudgetOffset)] public long Budget;
 
     /// <summary>The legacy floating-point and SSE state: FCW FSW FTW … MXCSR, ST/MM, XMM, as FXSAVE64 lays them out.</summary>
     [FieldOffset(FxOffset)] public fixed byte Fx[512];

@@ -33,7 +33,8 @@ internal enum AccessMode
 internal sealed unsafe class SoftTlb : IDisposable
 {
     internal const int Entries = 1024;
-    private const int FetchEntries = 256;
+    internal const int FetchEntries = 1024;
+    internal const uint FastBytes = ((Modes * 2) + 1) * Entries * 16;
     private const int Modes = 3;
 
     internal const ulong Writable = 1, User = 2, NoExecute = 4, Dirty = 8, Global = 16, FlagMask = 0xFFF;
@@ -41,6 +42,7 @@ internal sealed unsafe class SoftTlb : IDisposable
     private readonly TlbEntry* fast;
     private readonly Translation* data;
     private readonly Translation* fetch;
+    private readonly bool ownsFast;
 
     /// <summary>A cached walk: the linear page with bit 0 as valid bit, and the physical page with rights in the low bits.</summary>
     internal struct Translation
@@ -49,10 +51,12 @@ internal sealed unsafe class SoftTlb : IDisposable
         internal ulong Leaf;
     }
 
-    internal SoftTlb()
+    /// <param name="tables">Room for the fast tables (<see cref="FastBytes"/>), or null for memory of its own.</param>
+    internal SoftTlb(TlbEntry* tables = null)
     {
+        ownsFast = tables == null;
         // One empty table more: what a mode without inline hits (alignment checks on) points at.
-        fast = (TlbEntry*)NativeMemory.AlignedAlloc((nuint)((Modes * 2) + 1) * Entries * (nuint)sizeof(TlbEntry), 4096);
+        fast = ownsFast ? (TlbEntry*)NativeMemory.AlignedAlloc(FastBytes, 4096) : tables;
         data = (Translation*)NativeMemory.AllocZeroed(Entries, (nuint)sizeof(Translation));
         fetch = (Translation*)NativeMemory.AllocZeroed(FetchEntries, (nuint)sizeof(Translation));
         Empty(fast, ((Modes * 2) + 1) * Entries);
@@ -69,7 +73,31 @@ internal sealed unsafe class SoftTlb : IDisposable
 
     internal Translation* DataSlot(ulong linear) => data + IndexOf(linear);
 
-    internal Translation* FetchSlot(ulong linear) => fetch + ((int)(linear >> 12) & (FetchEntries - 1));
+    internal static int FetchIndexOf(ulong linear) => (int)(linear >> 12) & (FetchEntries - 1);
+
+    internal Translation* FetchSlot(ulong linear) => fetch + FetchIndexOf(linear);
+
+    /// <summary>Told of every fetch translation that goes, by its slot.</summary>
+    internal Action<int>? FetchDropped { get; set; }
+
+    internal void ReplaceFetch(ulong linear, ulong leaf)
+    {
+        FetchDropped?.Invoke(FetchIndexOf(linear));
+        FetchSlot(linear)->Tag = (linear & ~FlagMask) | 1;
+        FetchSlot(linear)->Leaf = leaf;
+    }
+
+    /// <summary>Tells of every fetch translation of a physical page.</summary>
+    internal void DropJumpsTo(ulong physicalPage)
+    {
+        for (int i = 0; i < FetchEntries; i++)
+        {
+            if ((fetch[i].Tag & 1) != 0 && fetch[i].Leaf >> 12 == physicalPage)
+            {
+                FetchDropped?.Invoke(i);
+            }
+        }
+    }
 
     /// <summary>Puts a translation in place of whatever stood in its slot, whose fast entries go with it.</summary>
     internal void ReplaceData(ulong linear, ulong leaf)
@@ -110,9 +138,10 @@ internal sealed unsafe class SoftTlb : IDisposable
 
         for (int i = 0; i < FetchEntries; i++)
         {
-            if (!(keepGlobal && (fetch[i].Leaf & Global) != 0))
+            if ((fetch[i].Tag & 1) != 0 && !(keepGlobal && (fetch[i].Leaf & Global) != 0))
             {
                 fetch[i].Tag = 0;
+                FetchDropped?.Invoke(i);
             }
         }
     }
@@ -130,6 +159,7 @@ internal sealed unsafe class SoftTlb : IDisposable
         if (FetchSlot(linear)->Tag == tag)
         {
             FetchSlot(linear)->Tag = 0;
+            FetchDropped?.Invoke(FetchIndexOf(linear));
         }
     }
 
@@ -160,7 +190,11 @@ internal sealed unsafe class SoftTlb : IDisposable
 
     public void Dispose()
     {
-        NativeMemory.AlignedFree(fast);
+        if (ownsFast)
+        {
+            NativeMemory.AlignedFree(fast);
+        }
+
         NativeMemory.Free(data);
         NativeMemory.Free(fetch);
     }

@@ -178,8 +178,7 @@ internal sealed unsafe partial class Vcpu
 
             if (kind == AccessKind.Fetch)
             {
-                slot->Tag = tag;
-                slot->Leaf = leaf;
+                Tlb.ReplaceFetch(linear, leaf);
             }
             else
             {

@@ -1,0 +1,228 @@
+using Emulator.Cpu;
+
+namespace Emulator.Translation;
+
+/// <summary>
+/// The fixed code around translated code: the way in, the ways out, and the call into C# when an access misses the TLB.
+/// The frame at [rsp] while guest code runs: budget, saved flags, the registers that have no host register of their own.
+/// </summary>
+internal sealed unsafe class Trampolines
+{
+    internal const int Budget = 0, Flags = 8, Spilled = 16, Vectors = 40, Target = 48, HostMxcsr = 56, Temporary = 144;
+    private const int Saved = 64, SavedSite = 120, FrameSize = 152;
+    private const int GprRsp = 32, Rflags = 144, RipOffset = 136, StatusMask = 0x8D5, MxcsrOffset = CpuState.FxOffset + 24;
+
+    private static readonly int[] Identity = [Host.Rcx, Host.Rdx, Host.Rbx, Host.Rbp, Host.Rsi, Host.Rdi, Host.R8, 12, 13, 14, 15];
+    private static readonly int[] Volatile = [Host.Rax, Host.Rcx, Host.Rdx, Host.Rsi, Host.Rdi, Host.R8, Host.R9];
+
+    private readonly uint state;
+    private readonly HostEmitter e;
+
+    internal Trampolines(uint state, HostEmitter emitter)
+    {
+        this.state = state;
+        e = emitter;
+        Enter = (delegate* unmanaged<nint, long, Site*>)e.At;
+        EmitEnter();
+        LeaveFromHost = e.At;
+        EmitSaveFlags(e);
+        Leave = e.At;
+        EmitLeave();
+        LeaveByJump = e.At;
+        e.RegAbsolute(0x89, Host.R10, state + RipOffset);
+        e.Jump(Leave);
+        Miss = e.At;
+        EmitMiss();
+        LoadVectors = e.At;
+        EmitLoadVectors();
+    }
+
+    /// <summary>Runs code with a budget until it is left at a site.</summary>
+    internal delegate* unmanaged<nint, long, Site*> Enter { get; }
+
+    /// <summary>Leaves with the guest's flags in the host's; R11 is the site.</summary>
+    internal byte* LeaveFromHost { get; }
+
+    /// <summary>Leaves with the guest's flags saved.</summary>
+    internal byte* Leave { get; }
+
+    /// <summary>Leaves with the guest's RIP in R10.</summary>
+    internal byte* LeaveByJump { get; }
+
+    /// <summary>An access at the linear address in R10 missed.</summary>
+    internal byte* Miss { get; }
+
+    /// <summary>Called by blocks that use XMM registers: loads them, or leaves at the site in R11.</summary>
+    internal byte* LoadVectors { get; }
+
+    /// <summary>Saves the host's status flags into the frame, by way of R10.</summary>
+    internal static void EmitSaveFlags(HostEmitter e)
+    {
+        e.Move(Host.R10, Host.Rax);
+        e.Bytes([0x9F, 0x0F, 0x90, 0xC0, 0x66, 0x89, 0x44, 0x24, Flags]);
+        e.Move(Host.Rax, Host.R10);
+    }
+
+    /// <summary>Loads the saved status flags into the host's, by way of R10.</summary>
+    internal static void EmitRestoreFlags(HostEmitter e)
+    {
+        e.Move(Host.R10, Host.Rax);
+        e.Bytes([0x66, 0x8B, 0x44, 0x24, Flags, 0x04, 0x7F, 0x9E]);
+        e.Move(Host.Rax, Host.R10);
+    }
+
+    private void EmitEnter()
+    {
+        e.Bytes([0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57]);
+        e.Bytes([0x48, 0x81, 0xEC]);
+        e.Int32(FrameSize);
+        e.RegFrame(0x89, Host.Rsi, Budget);
+        e.RegFrame(0x89, Host.Rdi, Target);
+        e.Bytes([0x31, 0xC0]);
+        e.RegFrame(0x89, Host.Rax, Vectors);
+        e.RegAbsolute(0x8B, Host.Rax, state + Rflags, wide: false);
+        // AH as LAHF has it, AL the overflow flag.
+        e.Bytes([0x89, 0xC1, 0xC1, 0xE9, 11, 0x83, 0xE1, 1, 0xC1, 0xE0, 8, 0x25]);
+        e.Int32(0xD500);
+        e.Bytes([0x09, 0xC8]);
+        e.RegFrame(0x89, Host.Rax, Flags);
+        for (int i = 0; i < 3; i++)
+        {
+            e.RegAbsolute(0x8B, Host.Rax, state + (uint)((9 + i) * 8));
+            e.RegFrame(0x89, Host.Rax, Spilled + (i * 8));
+        }
+
+        e.RegAbsolute(0x8B, Host.GuestRsp, state + GprRsp);
+        foreach (int register in Identity)
+        {
+            e.RegAbsolute(0x8B, register, state + (uint)(register * 8));
+        }
+
+        e.RegAbsolute(0x8B, Host.Rax, state);
+        e.Bytes([0xFF, 0x64, 0x24, Target]);
+    }
+
+    private void EmitLeave()
+    {
+        e.RegAbsolute(0x89, Host.Rax, state);
+        e.RegAbsolute(0x89, Host.GuestRsp, state + GprRsp);
+        foreach (int register in Identity)
+        {
+            e.RegAbsolute(0x89, register, state + (uint)(register * 8));
+        }
+
+        for (int i = 0; i < 3; i++)
+        {
+            e.RegFrame(0x8B, Host.Rax, Spilled + (i * 8));
+            e.RegAbsolute(0x89, Host.Rax, state + (uint)((9 + i) * 8));
+        }
+
+        e.RegFrame(0x8B, Host.Rax, Flags, wide: false);
+        e.Bytes([0x89, 0xC1, 0x83, 0xE1, 1, 0xC1, 0xE1, 11, 0xC1, 0xE8, 8, 0x25]);
+        e.Int32(0xD5);
+        e.Bytes([0x09, 0xC8]);
+        e.RegAbsolute(0x8B, Host.Rcx, state + Rflags, wide: false);
+        e.Bytes([0x81, 0xE1]);
+        e.Int32(~StatusMask);
+        e.Bytes([0x09, 0xC1]);
+        e.RegAbsolute(0x89, Host.Rcx, state + Rflags, wide: false);
+        EmitIfVectors(() => EmitStoreVectors());
+        e.RegFrame(0x8B, Host.Rax, Budget);
+        e.RegAbsolute(0x89, Host.Rax, state + CpuState.BudgetOffset);
+        e.RegReg(0x8B, Host.Rax, Host.R11, wide: false);
+        e.Bytes([0x48, 0x81, 0xC4]);
+        e.Int32(FrameSize);
+        e.Bytes([0x41, 0x5F, 0x41, 0x5E, 0x41, 0x5D, 0x41, 0x5C, 0x5D, 0x5B, 0xC3]);
+    }
+
+    private void EmitMiss()
+    {
+        for (int i = 0; i < Volatile.Length; i++)
+        {
+            e.RegFrame(0x89, Volatile[i], Saved + (i * 8));
+        }
+
+        e.RegFrame(0x89, Host.R11, SavedSite);
+        EmitIfVectors(() => EmitStoreVectors());
+        e.Move(Host.Rdi, Host.R10);
+        e.Move(Host.Rsi, Host.R11);
+        e.MoveConstant(Host.Rdx, state);
+        e.MoveConstant(Host.Rax, (ulong)(nint)(delegate* unmanaged<ulong, Site*, CpuState*, nint>)&Vcpu.TranslateForCode);
+        e.Bytes([0xFF, 0xD0]);
+        EmitIfVectors(() => EmitReloadVectors());
+        e.RegFrame(0x8B, Host.R11, SavedSite);
+        e.Bytes([0x48, 0x85, 0xC0]);
+        byte* failed = e.JumpIf(4, e.At);
+        e.RegMemory(0x8B, Host.Rsi, Host.R11, Site.ResumeOffset, wide: false);
+        e.RegFrame(0x89, Host.Rsi, Target);
+        e.Move(Host.R11, Host.Rax);
+        e.Bytes([0x45, 0x31, 0xD2]);
+        EmitReloadVolatile();
+        e.Bytes([0xFF, 0x64, 0x24, Target]);
+        HostEmitter.Patch(failed, e.At);
+        EmitReloadVolatile();
+        e.Jump(Leave);
+    }
+
+    private void EmitReloadVolatile()
+    {
+        for (int i = Volatile.Length - 1; i >= 0; i--)
+        {
+            e.RegFrame(0x8B, Volatile[i], Saved + (i * 8));
+        }
+    }
+
+    // Comes as a call: [rsp] is the return address, so the frame stands 8 higher.
+    private void EmitLoadVectors()
+    {
+        e.Bytes([0x80, 0x3C, 0x25]);
+        e.Int32((int)(state + CpuState.VectorsReadyOffset));
+        e.Byte(0);
+        byte* refused = e.JumpIf(4, e.At);
+        e.Bytes([0xC6, 0x44, 0x24, Vectors + 8, 1]);
+        e.Bytes([0x0F, 0xAE, 0x5C, 0x24, HostMxcsr + 8]);
+        EmitReloadVectors();
+        e.Byte(0xC3);
+        HostEmitter.Patch(refused, e.At);
+        e.Bytes([0x48, 0x8D, 0x64, 0x24, 8]);
+        e.Jump(Leave);
+    }
+
+    private void EmitIfVectors(Action body)
+    {
+        e.Bytes([0x80, 0x7C, 0x24, Vectors, 0]);
+        byte* skip = e.JumpIf(4, e.At);
+        body();
+        HostEmitter.Patch(skip, e.At);
+    }
+
+    private void EmitStoreVectors()
+    {
+        for (int i = 0; i < 16; i++)
+        {
+            EmitVector(0x11, i);
+        }
+
+        e.Bytes([0x0F, 0xAE, 0x1C, 0x25]);
+        e.Int32((int)state + MxcsrOffset);
+        e.Bytes([0x0F, 0xAE, 0x54, 0x24, HostMxcsr]);
+    }
+
+    private void EmitReloadVectors()
+    {
+        for (int i = 0; i < 16; i++)
+        {
+            EmitVector(0x10, i);
+        }
+
+        e.Bytes([0x0F, 0xAE, 0x14, 0x25]);
+        e.Int32((int)state + MxcsrOffset);
+    }
+
+    private void EmitVector(int opcode, int register)
+    {
+        e.Rex(false, register, 0, 0);
+        e.Bytes([0x0F, (byte)opcode, (byte)(0x04 | ((register & 7) << 3)), 0x25]);
+        e.Int32((int)state + CpuState.XmmOffset + (register * 16));
+    }
+}

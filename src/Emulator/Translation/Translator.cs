@@ -1,0 +1,209 @@
+using System.Runtime.Intrinsics.X86;
+using Emulator.Cpu;
+using Iced.Intel;
+
+namespace Emulator.Translation;
+
+/// <summary>
+/// Turns a decoded block into host code that does the same, bit for bit, as the interpreter. Guest registers live in the
+/// host registers of the same name (RSP in R9; R9, R10 and R11 in the frame), guest flags in the host's flags as far as
+/// they are alive. What it does not translate ends the block's code: the interpreter runs that one instruction.
+/// </summary>
+internal sealed unsafe partial class Translator
+{
+    private static readonly bool FlagsAsAmd = IsAmd();
+
+    private readonly CodeCache cache;
+    private readonly HostEmitter hot;
+    private readonly HostEmitter cold;
+    private readonly Trampolines trampolines;
+    private readonly uint state;
+    private readonly SoftTlb tlb;
+    private readonly Form[] forms = new Form[Cpu.Decoder.MaxBlockOps];
+    private readonly int[] liveBefore = new int[Cpu.Decoder.MaxBlockOps + 1];
+    private Block* block;
+    private AccessMode mode;
+    private uint readTable;
+    private uint writeTable;
+    private bool inHost;
+    private bool inMemory;
+
+    internal Translator(CodeCache cache, SoftTlb tlb)
+    {
+        this.cache = cache;
+        this.tlb = tlb;
+        hot = cache.Hot;
+        cold = cache.Cold;
+        trampolines = cache.Trampolines;
+        state = (uint)(nuint)cache.State;
+    }
+
+    /// <summary>Blocks translated since the start.</summary>
+    internal long Translated { get; private set; }
+
+    /// <summary>Translates a block of 64-bit code and notes the code in it.</summary>
+    internal void Translate(Block* target, ReadOnlySpan<Instruction> instructions, ReadOnlySpan<byte> bytes)
+    {
+        block = target;
+        mode = ModeOf(target->Mode);
+        readTable = (uint)(nuint)tlb.ReadTable(mode);
+        writeTable = (uint)(nuint)tlb.WriteTable(mode);
+        int count = Classify(instructions);
+        int live = liveBefore[0];
+        block->CodeFromHost = (nint)hot.At;
+        if (live != 0)
+        {
+            Trampolines.EmitSaveFlags(hot);
+        }
+
+        block->Code = (nint)hot.At;
+        block->Counted = count;
+        EmitEntry(count, forms.AsSpan(0, count).Contains(Form.Vector));
+        inHost = false;
+        inMemory = true;
+        int at = 0;
+        for (int i = 0; i < count; i++)
+        {
+            int length = instructions[i].Length;
+            Emit(instructions[i], bytes.Slice(at, length), i, i == count - 1);
+            at += length;
+        }
+
+        Translated++;
+    }
+
+    /// <summary>Makes a jump inside a page go straight to its target from now on.</summary>
+    internal static void Link(Site* site, Block* target) =>
+        HostEmitter.Patch((byte*)site->Resume, (byte*)(site->FlagsInHost != 0 ? target->CodeFromHost : target->Code));
+
+    internal static AccessMode ModeOf(CodeMode mode) =>
+        (mode & CodeMode.Unchecked) != 0 ? AccessMode.SupervisorUnchecked
+        : (mode & CodeMode.Supervisor) != 0 ? AccessMode.Supervisor
+        : AccessMode.User;
+
+    private static bool IsAmd()
+    {
+        (_, int b, int c, int d) = X86Base.CpuId(0, 0);
+        return (b, d, c) == (0x6874_7541, 0x6974_6E65, 0x444D_4163);
+    }
+
+    // Forms of the instructions up to the first that is not translated, and the flags alive before each.
+    private int Classify(ReadOnlySpan<Instruction> instructions)
+    {
+        int count = 0;
+        while (count < instructions.Length)
+        {
+            forms[count] = Operations.FormOf(instructions[count], block->Ops + count, mode == AccessMode.User);
+            if (forms[count++] == Form.None)
+            {
+                break;
+            }
+        }
+
+        while (true)
+        {
+            int live = Operations.Status, cut = -1;
+            for (int i = count - 1; i >= 0; i--)
+            {
+                ref readonly Instruction instruction = ref instructions[i];
+                if (!FlagsAsAmd && forms[i] != Form.None && (Operations.Undefined(instruction) & live) != 0)
+                {
+                    cut = i;
+                }
+
+                live &= ~Operations.Overwrites(instruction);
+                live |= (int)instruction.RflagsRead & Operations.Status;
+                if (forms[i] is Form.None or Form.Divide || MayFault(instruction, i))
+                {
+                    live = Operations.Status;
+                }
+
+                liveBefore[i] = live;
+            }
+
+            if (cut < 0)
+            {
+                liveBefore[count] = Operations.Status;
+                return count;
+            }
+
+            forms[cut] = Form.None;
+            count = cut + 1;
+        }
+    }
+
+    private bool MayFault(in Instruction instruction, int index) =>
+        forms[index] is Form.Push or Form.Pop or Form.Leave or Form.Call or Form.CallIndirect or Form.Return
+        || (forms[index] is Form.Generic or Form.Vector or Form.JumpIndirect
+            && (instruction.Op0Kind == OpKind.Memory || instruction.Op1Kind == OpKind.Memory));
+
+    private Site* AddSite(SiteKind kind, int index)
+    {
+        Site* site = cache.AddSite();
+        site->Block = block;
+        site->Kind = kind;
+        site->Index = (ushort)index;
+        return site;
+    }
+
+    private void EmitEntry(int count, bool vectors)
+    {
+        hot.Bytes([0x48, 0x83, 0x2C, 0x24, (byte)count]);
+        hot.JumpIf(8, cold.At);
+        cold.Bytes([0x48, 0x83, 0x04, 0x24, (byte)count]);
+        EmitLeave(cold, AddSite(SiteKind.Budget, 0), trampolines.Leave);
+        if (vectors)
+        {
+            hot.Bytes([0x80, 0x7C, 0x24, Trampolines.Vectors, 0]);
+            hot.JumpIf(4, cold.At);
+            cold.MoveConstant(Host.R11, (ulong)AddSite(SiteKind.Vectors, 0));
+            cold.Byte(0xE8);
+            cold.Int32((int)(trampolines.LoadVectors - (cold.At + 4)));
+            cold.Jump(hot.At);
+        }
+    }
+
+    private static void EmitLeave(HostEmitter e, Site* site, byte* way)
+    {
+        e.MoveConstant(Host.R11, (ulong)site);
+        e.Jump(way);
+    }
+
+    // Our own code is about to change the host's flags: the guest's, if alive, are saved once.
+    private void BeforeClobber(int index)
+    {
+        if (inHost && !inMemory && liveBefore[index] != 0)
+        {
+            Trampolines.EmitSaveFlags(hot);
+        }
+
+        inHost = false;
+        inMemory = true;
+    }
+
+    // The instruction reads flags, or leaves some alive that it does not write: they must be in the host's.
+    private bool NeedsFlags(in Instruction instruction, int index)
+    {
+        int modified = (int)instruction.RflagsModified & Operations.Status;
+        return ((int)instruction.RflagsRead & Operations.Status) != 0
+            || (modified != 0 && (liveBefore[index + 1] & ~Operations.Overwrites(instruction)) != 0);
+    }
+
+    private void FlagsToHost()
+    {
+        if (!inHost)
+        {
+            Trampolines.EmitRestoreFlags(hot);
+            inHost = true;
+        }
+    }
+
+    private void AfterWrite(in Instruction instruction)
+    {
+        if (((int)instruction.RflagsModified & Operations.Status) != 0)
+        {
+            inHost = true;
+            inMemory = false;
+        }
+    }
+}
