@@ -28,6 +28,8 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
     private MachineExit? stopCause;
     private volatile bool pauseRequested;
     private bool skipBreakpoint;
+    private ulong executed;
+    private ulong halted;
 
     /// <summary>Builds the machine, powered on and with nothing loaded.</summary>
     public Machine(MachineOptions options)
@@ -106,8 +108,14 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
     /// <summary>When the first crash report of this start was written.</summary>
     public ulong? ReportInstant { get; private set; }
 
-    /// <summary>Blocks decoded so far; for statistics.</summary>
-    public long BlocksDecoded => vcpus.Sum(vcpu => vcpu.Blocks.Decoded);
+    /// <summary>What was done since the machine was built, by name and in the order it is told; restarts do not clear it.</summary>
+    public IReadOnlyList<(string Name, long Value)> Statistics =>
+    [
+        ("instructions executed", (long)executed),
+        ("nanoseconds halted", (long)halted),
+        ("bytes of guest memory allocated", memory.AllocatedPages * GuestMemory.PageSize),
+        ("blocks decoded", vcpus.Sum(vcpu => vcpu.Blocks.Decoded)),
+    ];
 
     /// <summary>
     /// Puts a guest into the powered-on machine: ACPI tables, memory map, kernel and its files. The request's memory map
@@ -213,6 +221,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
             ulong before = vcpu.Count;
             VcpuExit why = vcpu.Run(until, skipBreakpoint);
             clock.Now = vcpu.Count;
+            executed += vcpu.Count - before;
             // Only what stands at the very first instruction is passed over.
             skipBreakpoint &= vcpu.Count == before;
             switch (why)
@@ -364,6 +373,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         ulong wait = next == EventQueue.Never ? options.Slice : next - Math.Min(next, clock.Now);
         ulong passed = options.Idle is { } idle && wait != 0 ? Math.Clamp(idle(wait), 1, wait) : wait;
         SetTime(clock.Now + passed);
+        halted += passed;
         return passed;
     }
 

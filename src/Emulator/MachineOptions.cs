@@ -11,6 +11,9 @@ public sealed record MachineOptions
     /// <summary>vCPUs.</summary>
     public int Vcpus { get; init; } = 1;
 
+    /// <summary>What executes the guest.</summary>
+    public Engine Engine { get; init; } = Engine.Translator;
+
     /// <summary>Seed of everything that looks random to the guest.</summary>
     public ulong Seed { get; init; }
 

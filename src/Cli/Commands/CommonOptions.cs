@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
 using Cli.Arguments;
+using Emulator;
 using GdbStub.Sessions;
 using Microsoft.Extensions.Logging;
 
@@ -26,6 +28,14 @@ internal static class CommonOptions
         HelpName = "level",
         Recursive = true,
     };
+
+    private static readonly (string Word, Engine Value)[] Engines =
+        [("interpreter", Emulator.Engine.Interpreter), ("translator", Emulator.Engine.Translator), ("both", Emulator.Engine.Both)];
+
+    /// <summary>What executes guests unless --engine says otherwise: translated code is for hosts with the guest's own instructions.</summary>
+    public static readonly Engine DefaultEngine = OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64
+        ? Emulator.Engine.Translator
+        : Emulator.Engine.Interpreter;
 
     /// <summary>Reads a text; false with a line that says what is wrong.</summary>
     public delegate bool Reader<T>(string text, out T value, out string error);
@@ -61,6 +71,19 @@ internal static class CommonOptions
     {
         Description = "Allow --gdb an address that other machines can reach: whoever connects owns the guest",
     };
+
+    /// <summary>--engine.</summary>
+    public static Option<string?> Engine() => new("--engine")
+    {
+        Description = $"What executes the guest; both: in lockstep, ending at the first difference [default: {Word(DefaultEngine)}]",
+        HelpName = string.Join('|', Engines.Select(engine => engine.Word)),
+    };
+
+    /// <summary>What --engine says.</summary>
+    public static Engine ReadEngine(ParseResult parsed, Option<string?> engine) => ReadWord(parsed, engine, Engines, DefaultEngine);
+
+    /// <summary>An engine's name on the command line.</summary>
+    public static string Word(Engine engine) => Engines.First(pair => pair.Value == engine).Word;
 
     /// <summary>What --log-level says.</summary>
     public static LogLevel ReadLogLevel(ParseResult parsed) =>

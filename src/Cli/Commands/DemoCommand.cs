@@ -7,13 +7,15 @@ namespace Cli.Commands;
 internal sealed class DemoCommand : Command, IExample
 {
     private readonly Option<string?> store = CommonOptions.Store();
+    private readonly Option<string?> engine = CommonOptions.Engine();
 
     /// <summary>The command.</summary>
     public DemoCommand()
         : base("demo", "Shows it all: a panic, the trap, the freeze, the archive, the reboot, and gdb on the machine and on the archive.")
     {
         Add(store);
-        SetAction((parsed, _) => Demo.RunAsync(CommonOptions.ReadStore(parsed, store)));
+        Add(engine);
+        SetAction((parsed, _) => Demo.RunAsync(CommonOptions.ReadStore(parsed, store), CommonOptions.ReadEngine(parsed, engine)));
     }
 
     /// <inheritdoc/>

@@ -34,6 +34,7 @@ internal sealed class RunCommand : Command, IExample
         "--flat", "addr[:real|protected|long]", "The kernel is a flat binary for this address, entered in this mode");
 
     private readonly Option<string?> memory = Text("--memory", "size", "The guest's RAM [default: 256M]");
+    private readonly Option<string?> engine = CommonOptions.Engine();
     private readonly Option<string?> cpus = Text("--cpus", "n", "Virtual CPUs: 1 so far");
     private readonly Option<string?> gdb = CommonOptions.Gdb();
     private readonly Option<bool> expose = CommonOptions.GdbExpose();
@@ -62,6 +63,7 @@ internal sealed class RunCommand : Command, IExample
 
     private readonly Option<string?> name = Text("--name", "words", "The machine's name in lists and archives [default: the kernel file's]");
     private readonly Option<bool> json = Flag("--json", "Report what happens on standard output, one JSON object a line");
+    private readonly Option<bool> stats = Flag("--stats", "Tell at the end what the machine did and what it cost");
 
     /// <summary>The command.</summary>
     public RunCommand()
@@ -69,8 +71,8 @@ internal sealed class RunCommand : Command, IExample
     {
         Option[] options =
         [
-            kernel, initrd, append, modules, flat, memory, cpus, gdb, expose, wait, onPanic, maximumReboots, store, console, debugPort, exitPort,
-            pace, seed, name, json,
+            kernel, initrd, append, modules, flat, memory, cpus, engine, gdb, expose, wait, onPanic, maximumReboots, store, console, debugPort, exitPort,
+            pace, seed, name, json, stats,
         ];
         foreach (Option option in options)
         {
@@ -102,6 +104,7 @@ internal sealed class RunCommand : Command, IExample
             Modules = [.. (parsed.GetValue(modules) ?? []).Select(ReadModule)],
             Flat = CommonOptions.Read<FlatPlacement?>(parsed, flat, FlatPlacement.TryParse, null),
             Memory = CommonOptions.Read(parsed, memory, MemorySize.TryParse, 256UL << 20),
+            Engine = CommonOptions.ReadEngine(parsed, engine),
             ExitPort = parsed.GetValue(exitPort),
             DebugPort = parsed.GetValue(debugPort),
             Gdb = endpoint,
@@ -117,6 +120,7 @@ internal sealed class RunCommand : Command, IExample
             Seed = CommonOptions.Read(parsed, seed, ReadSeed, 0UL),
             Name = parsed.GetValue(name) ?? Path.GetFileName(file),
             Json = parsed.GetValue(json),
+            Statistics = parsed.GetValue(stats),
         };
     }
 

@@ -38,6 +38,9 @@ internal sealed class ServeCommand : Command, IExample
 
     private static async Task<int> ServeAsync(string path, GdbEndpoint endpoint, bool expose, LogLevel level)
     {
+        // Before anything is said: who reads where to connect may send the signal at once.
+        var ended = new TaskCompletionSource();
+        using var signals = new SignalWatch(_ => ended.TrySetResult());
         using ILoggerFactory loggers = Logging.Create(level);
         await using ArchiveServer server = ArchiveServer.Start(path, endpoint, expose, loggers.CreateLogger("gdb"));
         if (GdbAddress.Warn(endpoint) is { } warning)
@@ -50,8 +53,6 @@ internal sealed class ServeCommand : Command, IExample
             Console.Error.WriteLine($"gdb: target remote {server.Listener.Endpoint.TargetRemote}");
         }
 
-        var ended = new TaskCompletionSource();
-        using var signals = new SignalWatch(_ => ended.TrySetResult());
         await Task.WhenAny(server.Listener.Completion, ended.Task);
         return ExitCode.Success;
     }

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using Cli.Commands;
+using Emulator;
 
 namespace Cli.Demonstration;
 
@@ -13,20 +15,22 @@ internal sealed class Demo
     private readonly Stage stage;
     private readonly string program;
     private readonly string store;
+    private readonly Engine engine;
     private readonly DemoGuestFiles guest;
     private readonly bool haveGdb;
 
-    private Demo(Stage stage, string program, string store, DemoGuestFiles guest)
+    private Demo(Stage stage, string program, string store, Engine engine, DemoGuestFiles guest)
     {
         this.stage = stage;
         this.program = program;
         this.store = store;
+        this.engine = engine;
         this.guest = guest;
         haveGdb = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(directory => File.Exists(Path.Combine(directory, "gdb")));
     }
 
     /// <summary>Shows it all; returns the exit code.</summary>
-    public static async Task<int> RunAsync(string store)
+    public static async Task<int> RunAsync(string store, Engine engine)
     {
         DirectoryInfo scratch = Directory.CreateTempSubdirectory("gdbstub-demo-");
         try
@@ -34,7 +38,7 @@ internal sealed class Demo
             var stage = new Stage(Console.Out);
             DemoGuestFiles guest = DemoGuestFiles.Find(Environment.GetEnvironmentVariable, scratch.FullName);
             string program = Environment.ProcessPath ?? throw new InvalidOperationException("the program does not know its own file");
-            return await new Demo(stage, program, store, guest).PlayAsync();
+            return await new Demo(stage, program, store, engine, guest).PlayAsync();
         }
         finally
         {
@@ -53,7 +57,7 @@ internal sealed class Demo
         }
 
         stage.Say("");
-        string[] arguments = ["run", .. guest.RunArguments, "--on-panic", haveGdb ? "freeze" : "reboot", "--gdb", "tcp:127.0.0.1:0", "--store", store];
+        string[] arguments = ["run", .. guest.RunArguments, .. EngineArguments(), "--on-panic", haveGdb ? "freeze" : "reboot", "--gdb", "tcp:127.0.0.1:0", "--store", store];
         stage.Command("gdbstub", arguments);
         var watch = new RunWatch(stage);
         Stopwatch clock = Stopwatch.StartNew();
@@ -145,6 +149,8 @@ internal sealed class Demo
         stage.Line("");
         return seen;
     }
+
+    private string[] EngineArguments() => engine == CommonOptions.DefaultEngine ? [] : ["--engine", CommonOptions.Word(engine)];
 
     /// <summary>What gdb is asked, of the frozen machine and of the archive alike.</summary>
     private string[] LookAround() =>

@@ -35,6 +35,7 @@ internal sealed partial class GuestMachine : IGuestMachine, IDisposable
         machine = new Machine(new MachineOptions
         {
             Memory = options.Memory,
+            Engine = options.Engine,
             Seed = options.Seed,
             ErstStore = new ErstStore(),
             Com1Output = value => console?.Write([value]),
@@ -55,6 +56,9 @@ internal sealed partial class GuestMachine : IGuestMachine, IDisposable
 
     /// <inheritdoc/>
     public IMachineControl Control => machine;
+
+    /// <summary>What the machine did so far.</summary>
+    public IReadOnlyList<(string Name, long Value)> Statistics => machine.Statistics;
 
     /// <summary>The last crash; null when the guest was started again since.</summary>
     public CaptureInfo? LastCrash => lastCrash;

@@ -1,5 +1,6 @@
 using Cli.Archives;
 using Cli.Arguments;
+using Cli.Commands;
 using Cli.Consoles;
 using Cli.Supervision;
 using Debugging;
@@ -38,13 +39,23 @@ internal static class GuestRun
         guest.Connect(console, debugPort ?? (options.DebugPort is null ? null : console));
         console.Listen(new ConsoleControl(supervisor, guest));
 
-        reporter.Report(new StartedEvent(options.Name, options.Kernel, options.Memory, options.Seed));
+        reporter.Report(new StartedEvent(options.Name, options.Kernel, options.Memory, options.Seed, CommonOptions.Word(options.Engine)));
         if (listener is { Endpoint: not GdbEndpoint.Stdio })
         {
             reporter.Report(new ListeningEvent(listener.Endpoint.TargetRemote));
         }
 
-        int code = await OnMachineThread(supervisor.Run);
+        int code = await OnMachineThread(() =>
+        {
+            RunStatistics? statistics = options.Statistics ? RunStatistics.Begin() : null;
+            int code = supervisor.Run();
+            if (statistics is not null)
+            {
+                reporter.Report(statistics.End(guest.Statistics));
+            }
+
+            return code;
+        });
         console.Flush();
         return code;
     }

@@ -1,5 +1,6 @@
 using Cli.Arguments;
 using Cli.Supervision;
+using Emulator;
 using GdbStub.Sessions;
 
 namespace Cli.Running;
@@ -40,6 +41,9 @@ internal sealed record RunOptions
     /// <summary>--memory, in bytes.</summary>
     public ulong Memory { get; init; } = 256UL << 20;
 
+    /// <summary>--engine.</summary>
+    public Engine Engine { get; init; } = Engine.Translator;
+
     /// <summary>--exit-port: port F4h ends the process.</summary>
     public bool ExitPort { get; init; }
 
@@ -78,4 +82,7 @@ internal sealed record RunOptions
 
     /// <summary>--json.</summary>
     public bool Json { get; init; }
+
+    /// <summary>--stats.</summary>
+    public bool Statistics { get; init; }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Serialization;
 
 namespace Cli.Supervision;
@@ -16,6 +17,7 @@ namespace Cli.Supervision;
 [JsonDerivedType(typeof(RestartedEvent), "restarted")]
 [JsonDerivedType(typeof(StayingEvent), "staying")]
 [JsonDerivedType(typeof(EndedEvent), "ended")]
+[JsonDerivedType(typeof(StatisticsEvent), "statistics")]
 internal abstract record RunEvent
 {
     /// <summary>The event for a person; null when the person need not be bothered.</summary>
@@ -23,7 +25,7 @@ internal abstract record RunEvent
 }
 
 /// <summary>The guest's first instruction is about to be executed.</summary>
-internal sealed record StartedEvent(string Name, string Kernel, ulong MemoryBytes, ulong Seed) : RunEvent
+internal sealed record StartedEvent(string Name, string Kernel, ulong MemoryBytes, ulong Seed, string Engine) : RunEvent
 {
     /// <inheritdoc/>
     internal override string? Text => null;
@@ -89,6 +91,17 @@ internal sealed record EndedEvent(int ExitCode, string Why) : RunEvent
     /// <inheritdoc/>
     internal override string? Text => $"gdbstub: {Why}";
 }
+
+/// <summary>What the machine did and what it cost, told after the end with --stats.</summary>
+internal sealed record StatisticsEvent(IReadOnlyList<Counter> Counters) : RunEvent
+{
+    /// <inheritdoc/>
+    internal override string? Text =>
+        string.Join('\n', Counters.Select(counter => string.Create(CultureInfo.InvariantCulture, $"{counter.Value,20:#,0.######} {counter.Name}")));
+}
+
+/// <summary>One number of a <see cref="StatisticsEvent"/>; the name says the unit.</summary>
+internal sealed record Counter(string Name, double Value);
 
 /// <summary>How events become JSON.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]

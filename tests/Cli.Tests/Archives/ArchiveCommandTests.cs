@@ -6,36 +6,52 @@ using Snapshots;
 
 namespace Cli.Tests.Archives;
 
+/// <summary>The ordinary build's commands about archives.</summary>
+public sealed class OrdinaryArchiveCommandTests : ArchiveCommandTests
+{
+    internal override ValueTask<BuiltProgram> FindAsync() => BuiltProgram.OrdinaryAsync();
+}
+
+/// <summary>The native program's.</summary>
+public sealed class NativeArchiveCommandTests : ArchiveCommandTests
+{
+    internal override ValueTask<BuiltProgram> FindAsync() => BuiltProgram.NativeAsync();
+}
+
 /// <summary>The commands about archives, run as scripts run them.</summary>
-public sealed class ArchiveCommandTests : IDisposable
+public abstract class ArchiveCommandTests : ProgramTests
 {
     private readonly TemporaryDirectory store = new();
     private readonly StoredArchive older;
     private readonly StoredArchive newer;
 
-    public ArchiveCommandTests()
+    protected ArchiveCommandTests()
     {
         older = SampleImage.WriteTo(store.Path, "Kernel panic - not syncing: older", 1);
         newer = SampleImage.WriteTo(store.Path, "Kernel panic - not syncing: newer", 2);
     }
 
-    public void Dispose() => store.Dispose();
+    public override ValueTask DisposeAsync()
+    {
+        store.Dispose();
+        return base.DisposeAsync();
+    }
 
     [Fact]
     public async Task An_empty_store_is_an_empty_array_and_no_error()
     {
         using var empty = new TemporaryDirectory();
-        (int code, string output, _) = await BuiltProgram.RunAsync($"ls --json --store {empty.Path}");
+        (int code, string output, _) = await Built.RunAsync($"ls --json --store {empty.Path}");
         Assert.Equal(0, code);
         Assert.Equal("[]", output.Trim());
-        (code, output, string error) = await BuiltProgram.RunAsync($"ls --store {empty.Path}");
+        (code, output, string error) = await Built.RunAsync($"ls --store {empty.Path}");
         Assert.Equal((0, "", $"no archives in {empty.Path}\n"), (code, output, error));
     }
 
     [Fact]
     public async Task A_list_has_the_newest_first()
     {
-        (int code, string output, string error) = await BuiltProgram.RunAsync($"ls --store {store.Path}");
+        (int code, string output, string error) = await Built.RunAsync($"ls --store {store.Path}");
         Assert.Equal((0, ""), (code, error));
         string[] lines = output.TrimEnd('\n').Split('\n');
         Assert.Equal(3, lines.Length);
@@ -48,7 +64,7 @@ public sealed class ArchiveCommandTests : IDisposable
     [Fact]
     public async Task The_list_in_JSON_names_what_scripts_rely_on()
     {
-        (int code, string output, _) = await BuiltProgram.RunAsync($"ls --json --store {store.Path}");
+        (int code, string output, _) = await Built.RunAsync($"ls --json --store {store.Path}");
         Assert.Equal(0, code);
         using JsonDocument json = JsonDocument.Parse(output);
         Assert.Equal(2, json.RootElement.GetArrayLength());
@@ -68,7 +84,7 @@ public sealed class ArchiveCommandTests : IDisposable
     [InlineData("-1")]
     public async Task The_newest_has_names_of_its_own(string name)
     {
-        (int code, string output, string error) = await BuiltProgram.RunAsync($"show {name} --store {store.Path}");
+        (int code, string output, string error) = await Built.RunAsync($"show {name} --store {store.Path}");
         Assert.Equal((0, ""), (code, error));
         Assert.Contains($"id:           {newer.Id}\n", output);
         Assert.Contains("title:        Kernel panic - not syncing: newer\n", output);
@@ -79,13 +95,13 @@ public sealed class ArchiveCommandTests : IDisposable
     [Fact]
     public async Task The_one_before_and_the_beginning_of_an_ID_are_names_too()
     {
-        (int code, string output, _) = await BuiltProgram.RunAsync($"show -2 --json --store {store.Path}");
+        (int code, string output, _) = await Built.RunAsync($"show -2 --json --store {store.Path}");
         Assert.Equal(0, code);
         using JsonDocument json = JsonDocument.Parse(output);
         Assert.Equal(older.Id, json.RootElement.GetProperty("id").GetString());
         Assert.Equal("first line\n\u001b[31mred\u0007\n", json.RootElement.GetProperty("panicText").GetString());
         Assert.Equal(917504, json.RootElement.GetProperty("memoryBytes").GetInt64());
-        (code, output, _) = await BuiltProgram.RunAsync($"show {older.Id[..^1]} --store {store.Path}");
+        (code, output, _) = await Built.RunAsync($"show {older.Id[..^1]} --store {store.Path}");
         Assert.Equal(0, code);
         Assert.Contains(older.Id, output);
     }
@@ -93,21 +109,21 @@ public sealed class ArchiveCommandTests : IDisposable
     [Fact]
     public async Task What_a_guest_said_cannot_command_the_terminal()
     {
-        (_, string output, _) = await BuiltProgram.RunAsync($"show latest --store {store.Path}");
+        (_, string output, _) = await Built.RunAsync($"show latest --store {store.Path}");
         Assert.EndsWith("\nfirst line\n?[31mred?\n", output);
     }
 
     [Fact]
     public async Task A_whole_archive_is_verified_and_a_damaged_one_named_an_error()
     {
-        (int code, string output, string error) = await BuiltProgram.RunAsync($"verify {newer.Path}");
+        (int code, string output, string error) = await Built.RunAsync($"verify {newer.Path}");
         Assert.Equal((0, ""), (code, error));
         Assert.StartsWith($"{newer.Path}: whole (224 pages, ", output);
 
         byte[] bytes = File.ReadAllBytes(older.Path);
         bytes[bytes.Length * 3 / 4] ^= 1;
         File.WriteAllBytes(older.Path, bytes);
-        (code, output, error) = await BuiltProgram.RunAsync($"verify {older.Id} --store {store.Path}");
+        (code, output, error) = await Built.RunAsync($"verify {older.Id} --store {store.Path}");
         Assert.Equal(1, code);
         Assert.Contains("offset 0x", output);
         Assert.StartsWith($"gdbstub: {older.Path} is damaged in ", error);
@@ -122,11 +138,11 @@ public sealed class ArchiveCommandTests : IDisposable
             file.SetLength(1000);
         }
 
-        (int code, string output, _) = await BuiltProgram.RunAsync($"ls --store {store.Path}");
+        (int code, string output, _) = await Built.RunAsync($"ls --store {store.Path}");
         Assert.Equal(0, code);
         Assert.Contains($"{newer.Id}  ", output);
         Assert.Contains("  damaged  ", output);
-        (code, _, string error) = await BuiltProgram.RunAsync($"serve {newer.Id} --store {store.Path}");
+        (code, _, string error) = await Built.RunAsync($"serve {newer.Id} --store {store.Path}");
         Assert.Equal(1, code);
         Assert.Contains(newer.Path, error);
         Assert.Equal(1, error.Count(letter => letter == '\n'));
@@ -135,7 +151,7 @@ public sealed class ArchiveCommandTests : IDisposable
     [Fact]
     public async Task Removing_takes_one_and_leaves_the_other()
     {
-        (int code, string output, _) = await BuiltProgram.RunAsync($"rm latest --store {store.Path}");
+        (int code, string output, _) = await Built.RunAsync($"rm latest --store {store.Path}");
         Assert.Equal((0, $"removed {newer.Id}: Kernel panic - not syncing: newer\n"), (code, output));
         Assert.Equal([older.Id], Store.Open(store.Path).List().Select(archive => archive.Id));
     }
@@ -143,7 +159,7 @@ public sealed class ArchiveCommandTests : IDisposable
     [Fact]
     public async Task An_archive_is_served_on_standard_input_and_output()
     {
-        using Process server = BuiltProgram.Start($"serve latest --gdb stdio --store {store.Path}");
+        using Process server = Built.Start($"serve latest --gdb stdio --store {store.Path}");
         await server.StandardInput.WriteAsync("+$?#3f");
         await server.StandardInput.FlushAsync(TestContext.Current.CancellationToken);
         var answer = new StringBuilder();
@@ -162,7 +178,7 @@ public sealed class ArchiveCommandTests : IDisposable
     [Fact]
     public async Task A_server_says_where_it_listens_and_ends_in_good_order_on_a_signal()
     {
-        using Process server = BuiltProgram.Start($"serve latest --store {store.Path}");
+        using Process server = Built.Start($"serve latest --store {store.Path}");
         string line = (await server.StandardError.ReadLineAsync(TestContext.Current.CancellationToken))!;
         Assert.Matches("^gdb: target remote 127\\.0\\.0\\.1:[1-9][0-9]*$", line);
         using (Process kill = Process.Start("kill", ["-TERM", $"{server.Id}"]))
@@ -178,7 +194,7 @@ public sealed class ArchiveCommandTests : IDisposable
     public async Task Debug_is_gdb_on_the_archive_with_the_arguments_given()
     {
         Assert.SkipUnless(File.Exists("/usr/bin/gdb"), "gdb is not installed");
-        (int code, string output, string error) = await BuiltProgram.RunAsync(
+        (int code, string output, string error) = await Built.RunAsync(
             $"debug latest --store {store.Path} -- -batch -nx -ex print/x$rip -ex continue -ex print/x$rbx");
         Assert.Equal(0, code);
         Assert.Contains("$1 = 0x7c42\n", output);

@@ -3,6 +3,7 @@ using Cli.Arguments;
 using Cli.Commands;
 using Cli.Running;
 using Cli.Supervision;
+using Emulator;
 using Emulator.Boot;
 using GdbStub.Sessions;
 
@@ -25,7 +26,8 @@ public sealed class RunCommandTests
         Assert.Equal(new ConsoleDestination.Stdio(), options.Console);
         Assert.Equal(Pace.Turbo, options.Pace);
         Assert.Equal(0UL, options.Seed);
-        Assert.False(options.Json || options.Wait || options.ExitPort || options.GdbExpose);
+        Assert.Equal(Engine.Translator, options.Engine);
+        Assert.False(options.Json || options.Statistics || options.Wait || options.ExitPort || options.GdbExpose);
         Assert.Null(options.DebugPort);
         Assert.Null(options.Flat);
         Assert.Empty(options.Modules);
@@ -38,24 +40,32 @@ public sealed class RunCommandTests
         RunOptions options = Read(
             "--kernel", "k", "--initrd", "i", "--append", "console=ttyS0 panic=1", "--memory", "4G", "--gdb", "tcp:0.0.0.0:7", "--gdb-expose",
             "--wait", "--on-panic", "reboot", "--max-reboots", "0", "--store", "/s", "--console", "/tmp/log", "--pace", "real", "--seed", "0xF",
-            "--name", "web 1", "--json", "--exit-port", "--debug-port", "console", "--flat", "0x7c00:real", "--cpus", "1",
+            "--name", "web 1", "--json", "--exit-port", "--debug-port", "console", "--flat", "0x7c00:real", "--cpus", "1", "--engine", "both", "--stats",
             "--module", "m1", "--module", "dir/m2 a b");
         Assert.Equal("k", options.Kernel);
         Assert.Equal("i", options.Initrd);
         Assert.Equal("console=ttyS0 panic=1", options.Append);
         Assert.Equal(4UL << 30, options.Memory);
         Assert.Equal("0.0.0.0:7", options.Gdb!.TargetRemote);
-        Assert.True(options.GdbExpose && options.Wait && options.Json && options.ExitPort);
+        Assert.True(options.GdbExpose && options.Wait && options.Json && options.ExitPort && options.Statistics);
         Assert.Equal(PanicAction.Reboot, options.OnPanic);
         Assert.Equal(0UL, options.MaximumReboots);
         Assert.Equal(new ConsoleDestination.File("/tmp/log"), options.Console);
         Assert.Equal(Pace.Real, options.Pace);
         Assert.Equal(15UL, options.Seed);
+        Assert.Equal(Engine.Both, options.Engine);
         Assert.Equal("web 1", options.Name);
         Assert.Equal("console", options.DebugPort);
         Assert.Equal(new FlatPlacement(0x7C00, FlatEntryMode.Real), options.Flat);
         Assert.Equal([new ModuleFile("m1", "m1"), new ModuleFile("dir/m2", "a b")], options.Modules);
     }
+
+    [Theory]
+    [InlineData("interpreter", Engine.Interpreter)]
+    [InlineData("translator", Engine.Translator)]
+    [InlineData("both", Engine.Both)]
+    public void The_engines_have_these_names(string word, Engine engine) =>
+        Assert.Equal(engine, Read("--kernel", "k", "--engine", word).Engine);
 
     [Theory]
     [InlineData("freeze", PanicAction.Freeze)]
@@ -79,6 +89,7 @@ public sealed class RunCommandTests
     [InlineData("--max-reboots", "many")]
     [InlineData("--pace", "fast")]
     [InlineData("--seed", "dice")]
+    [InlineData("--engine", "jit")]
     [InlineData("--cpus", "2")]
     [InlineData("--flat", "here")]
     [InlineData("--gdb", "tcp:0.0.0.0:1")]

@@ -2,14 +2,17 @@ using System.Diagnostics;
 
 namespace Cli.Tests.Program;
 
-/// <summary>Runs the program as it was built, in a process of its own.</summary>
-internal static class BuiltProgram
+/// <summary>The program as it was built, in one of the two ways; its runs are processes of their own.</summary>
+internal sealed class BuiltProgram(string path)
 {
-    /// <summary>Its file, beside the tests.</summary>
-    public static string Path => System.IO.Path.Combine(AppContext.BaseDirectory, "Cli");
+    /// <summary>The ordinary build, which lies beside the tests.</summary>
+    public static ValueTask<BuiltProgram> OrdinaryAsync() => new(new BuiltProgram(Path.Combine(AppContext.BaseDirectory, "Cli")));
+
+    /// <summary>The native program that scripts/gdbstub makes. Skips the test where there is nothing to link one with.</summary>
+    public static async ValueTask<BuiltProgram> NativeAsync() => new(await NativeProgram.PathAsync());
 
     /// <summary>Runs it with nothing typed; returns exit code, standard output and standard error.</summary>
-    public static async Task<(int Code, string Output, string Error)> RunAsync(string arguments)
+    public async Task<(int Code, string Output, string Error)> RunAsync(string arguments)
     {
         using Process process = Start(arguments);
         process.StandardInput.Close();
@@ -20,9 +23,9 @@ internal static class BuiltProgram
     }
 
     /// <summary>Starts it with pipes.</summary>
-    public static Process Start(string arguments)
+    public Process Start(string arguments)
     {
-        var start = new ProcessStartInfo(Path)
+        var start = new ProcessStartInfo(path)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -35,6 +38,26 @@ internal static class BuiltProgram
 
         return Process.Start(start)!;
     }
+}
+
+/// <summary>Tests of the program as scripts meet it: derived classes say which build.</summary>
+public abstract class ProgramTests : IAsyncLifetime
+{
+    /// <summary>The program.</summary>
+    internal BuiltProgram Built { get; private set; } = null!;
+
+    /// <inheritdoc/>
+    public async ValueTask InitializeAsync() => Built = await FindAsync();
+
+    /// <inheritdoc/>
+    public virtual ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Which build.</summary>
+    internal abstract ValueTask<BuiltProgram> FindAsync();
 }
 
 /// <summary>A directory for one test.</summary>

@@ -1,7 +1,19 @@
 namespace Cli.Tests.Program;
 
-/// <summary>The built program, as scripts meet it.</summary>
-public sealed class UsageTests
+/// <summary>What the ordinary build says to arguments.</summary>
+public sealed class OrdinaryUsageTests : UsageTests
+{
+    internal override ValueTask<BuiltProgram> FindAsync() => BuiltProgram.OrdinaryAsync();
+}
+
+/// <summary>The same of the native program.</summary>
+public sealed class NativeUsageTests : UsageTests
+{
+    internal override ValueTask<BuiltProgram> FindAsync() => BuiltProgram.NativeAsync();
+}
+
+/// <summary>Right and wrong arguments.</summary>
+public abstract class UsageTests : ProgramTests
 {
     [Theory]
     [InlineData("")]
@@ -23,7 +35,7 @@ public sealed class UsageTests
     [InlineData("rm")]
     public async Task Wrong_usage_is_one_line_and_exit_code_2(string arguments)
     {
-        (int code, string output, string error) = await BuiltProgram.RunAsync(arguments);
+        (int code, string output, string error) = await Built.RunAsync(arguments);
         Assert.Equal(2, code);
         Assert.Equal("", output);
         Assert.StartsWith("gdbstub", error);
@@ -43,7 +55,7 @@ public sealed class UsageTests
     [InlineData("demo")]
     public async Task Every_help_has_an_example(string command)
     {
-        (int code, string output, string error) = await BuiltProgram.RunAsync($"{command} --help");
+        (int code, string output, string error) = await Built.RunAsync($"{command} --help");
         Assert.Equal(0, code);
         Assert.Equal("", error);
         Assert.Contains($"\nExample:\n  gdbstub {command}".TrimEnd(), output);
@@ -58,7 +70,7 @@ public sealed class UsageTests
     public async Task An_error_is_one_line_that_names_what_is_wrong_and_exit_code_1(string arguments, string named)
     {
         using var store = new TemporaryDirectory();
-        (int code, string output, string error) = await BuiltProgram.RunAsync(string.Format(null, arguments, store.Path));
+        (int code, string output, string error) = await Built.RunAsync(string.Format(null, arguments, store.Path));
         Assert.Equal(1, code);
         Assert.Equal("", output);
         Assert.StartsWith("gdbstub: ", error);
