@@ -14,7 +14,7 @@ internal sealed class EngineBenchmark
     public const string Boot = "boot";
 
     /// <summary>What <see cref="Arguments.Parse"/> lets pass.</summary>
-    public static readonly string[] Options = ["--guest", "--programs", "--runs", "--only", "--engine", "--timeout"];
+    public static readonly string[] Options = ["--guest", "--programs", "--runs", "--only", "--contenders", "--engine", "--timeout"];
 
     private readonly DebianGuest guest;
     private readonly IReadOnlyList<string> works;
@@ -34,7 +34,20 @@ internal sealed class EngineBenchmark
         works = arguments.Selection("--only", [Boot, .. GuestProgram.All.Select(program => program.Name)]);
         patience = TimeSpan.FromSeconds(arguments.Number("--timeout", 120, 1, 3600));
         engine = arguments.Choice("--engine", Engine.Translator);
-        contenders.Add(Contender.Ours(engine));
+        IReadOnlyList<string> wanted = arguments.Selection("--contenders", [Contender.OursName, Contender.TcgName, Contender.CountingName]);
+        bool qemu = Contender.QemuVersion() is not null;
+        foreach (Contender contender in (Contender[])[Contender.Ours(engine), Contender.Tcg(), Contender.TcgCounting()])
+        {
+            if (wanted.Contains(contender.Name) && (qemu || contender.Name == Contender.OursName))
+            {
+                contenders.Add(contender);
+            }
+        }
+
+        if (contenders.Count == 0)
+        {
+            throw new ArgumentException("there is nobody to measure: QEMU is not there");
+        }
     }
 
     /// <summary>Runs and prints. 0 when everything was measured and reached what it must.</summary>
@@ -42,13 +55,7 @@ internal sealed class EngineBenchmark
     {
         var benchmark = new EngineBenchmark(arguments);
         Report.PrintHost();
-        string? version = Contender.QemuVersion();
-        Console.WriteLine(version ?? "QEMU is not there: only our own time is measured");
-        if (version is not null)
-        {
-            benchmark.contenders.AddRange([Contender.Tcg(), Contender.TcgCounting()]);
-        }
-
+        Console.WriteLine(Contender.QemuVersion() ?? "QEMU is not there: only our own time is measured");
         Console.WriteLine($"guest: {benchmark.guest.Release}, {GuestImage.UsualMemoryMiB} MiB, one vCPU; engine: {benchmark.engine}; runs: {benchmark.runs}");
         string initrd = Path.GetTempFileName();
         try

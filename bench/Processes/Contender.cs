@@ -10,6 +10,9 @@ namespace Bench.Processes;
 /// </summary>
 internal sealed class Contender(string name, Func<GuestImage, string, ProcessStartInfo> start)
 {
+    /// <summary>The names in tables and options.</summary>
+    public const string OursName = "gdbstub", TcgName = "tcg", CountingName = "icount";
+
     private const string Qemu = "qemu-system-x86_64";
 
     /// <summary>Nehalem is the QEMU model nearest to the x86-64-v2 that we offer.</summary>
@@ -22,7 +25,7 @@ internal sealed class Contender(string name, Func<GuestImage, string, ProcessSta
     public ProcessStartInfo Start(GuestImage image, string console) => start(image, console);
 
     /// <summary>Our machine, in a process of this program.</summary>
-    public static Contender Ours(Engine engine) => new("gdbstub", (image, console) =>
+    public static Contender Ours(Engine engine) => new(OursName, (image, console) =>
     {
         // Started by the dotnet command, the process is that one and wants our assembly first.
         string program = Environment.ProcessPath!;
@@ -44,13 +47,13 @@ internal sealed class Contender(string name, Func<GuestImage, string, ProcessSta
     ]));
 
     /// <summary>QEMU's translator, as it is.</summary>
-    public static Contender Tcg() => new("TCG", (image, console) => StartQemu(image, console, "-accel", "tcg"));
+    public static Contender Tcg() => new(TcgName, (image, console) => StartQemu(image, console, "-accel", "tcg"));
 
     /// <summary>The same with a translation cache of so many MiB.</summary>
-    public static Contender Tcg(int cacheMiB) => new("TCG", (image, console) => StartQemu(image, console, "-accel", $"tcg,tb-size={cacheMiB}"));
+    public static Contender Tcg(int cacheMiB) => new(TcgName, (image, console) => StartQemu(image, console, "-accel", $"tcg,tb-size={cacheMiB}"));
 
     /// <summary>QEMU's translator with time counted in instructions, which is what our machine does.</summary>
-    public static Contender TcgCounting() => new("icount", (image, console) => StartQemu(image, console, "-accel", "tcg", "-icount", "shift=0,sleep=off"));
+    public static Contender TcgCounting() => new(CountingName, (image, console) => StartQemu(image, console, "-accel", "tcg", "-icount", "shift=0,sleep=off"));
 
     /// <summary>What QEMU says of itself, or null when it is not there.</summary>
     public static string? QemuVersion()

@@ -1,18 +1,25 @@
-// chase STEPS: follows pointers through 8 MiB in an order without a pattern, so each step needs the one before, and
-// nearly each is in another page: 2048 of them, more than a software TLB holds.
+// chase STEPS: follows pointers through 8 MiB in an order without a pattern: each step needs the one before, and nearly
+// each is in another page, of 2048, which is more than many a software TLB holds. Four lines of a page are used, 512 KiB
+// in all: they stay in a host's cache, so that it is not the host's memory that is measured.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { lines = 1 << 17 };
+enum { lines = 1 << 13, lines_apart = 1 << 10, line_bytes = 64 };
 
 struct line {
     struct line *next;
-    uint64_t number, rest[6];
+    uint64_t number;
 };
 
-static struct line memory[lines];
+static _Alignas(4096) unsigned char memory[lines * lines_apart];
 static uint32_t order[lines];
+
+// Spread over the places a line can have, as the cache's sets want it.
+static struct line *line(uint32_t number)
+{
+    return (struct line *)(void *)(memory + number * lines_apart + (number * 7 % (lines_apart / line_bytes)) * line_bytes);
+}
 
 int main(int count, char **words)
 {
@@ -28,10 +35,10 @@ int main(int count, char **words)
         order[other] = kept;
     }
     for (uint32_t i = 0; i < lines; i++) {
-        memory[order[i]].next = &memory[order[(i + 1) % lines]];
-        memory[i].number = i;
+        line(order[i])->next = line(order[(i + 1) % lines]);
+        line(i)->number = i;
     }
-    struct line *at = &memory[0];
+    struct line *at = line(0);
     uint64_t sum = 0;
     for (long i = 0; i < steps; i++) {
         sum += at->number;
