@@ -68,9 +68,13 @@ internal sealed class EngineBenchmark
         }
 
         bool reached = new EngineTable(benchmark.contenders, benchmark.works, benchmark.figures).Print();
-        foreach (string problem in benchmark.problems)
+        if (benchmark.problems.Count > 0)
         {
-            Console.Error.WriteLine($"bench: {problem}");
+            Console.WriteLine($"  not measured, or not as it should be ({benchmark.problems.Count}, told above):");
+            foreach (string problem in benchmark.problems)
+            {
+                Console.WriteLine($"    {problem.Split(';')[0]}");
+            }
         }
 
         return reached && benchmark.problems.Count == 0 ? 0 : 1;
@@ -141,9 +145,10 @@ internal sealed class EngineBenchmark
         }
 
         Console.WriteLine($"{head} {string.Join(", ", shown)} s; {Report.Number(run.Seconds, 1)} s in all");
-        if (run.Problem != "")
+        if (run.Problem != "" || pairs.Count < programs.Count)
         {
-            Note($"{contender.Name}, the programs: {run.Problem}");
+            // A guest that panics ends in good order, as far as its process is concerned.
+            Note($"{contender.Name}, the programs: {(run.Problem != "" ? run.Problem : $"the guest ended early; last words: {run.ConsoleTail}")}");
             givenUp.Add((contender.Name, false));
         }
     }
@@ -174,7 +179,7 @@ internal sealed class EngineBenchmark
         return measurements;
     }
 
-    // At once, since a run takes minutes, and again at the end, where it is seen.
+    // At once, since a run takes minutes; in short again at the end, where it is seen.
     private void Note(string problem)
     {
         if (problems.Add(problem))

@@ -32,7 +32,7 @@ internal sealed class EngineTable(
 
         Console.WriteLine();
         Report.PrintTable(rows);
-        Console.WriteLine("  medians; X/ours is how many times our time X needs, by the clock and by CPU time; spread is most less least, of the median");
+        Console.WriteLine("  medians; X/ours is how many times our time X needs, by the clock and by CPU time; spread is most less least, of the median; instructions are the guest's");
         return PrintClaims();
     }
 

@@ -23,6 +23,9 @@ internal sealed class GuestRun
     /// <summary>The serial console's text.</summary>
     public string Console { get; private set; } = "";
 
+    /// <summary>The end of it.</summary>
+    public string ConsoleTail => Tail(Console);
+
     /// <summary>What went wrong, in words; empty when nothing did.</summary>
     public string Problem { get; private set; } = "";
 
@@ -100,7 +103,7 @@ internal sealed class GuestRun
         {
             Mark? last = Marks.LastOrDefault();
             string during = last is { Begins: true } ? $" in '{last.Name}'" : "";
-            Problem = $"{what}{during}; last words: {Tail(Console)} {Tail(errors.Result)}".TrimEnd();
+            Problem = $"{what}{during}; last words: {ConsoleTail} {Tail(errors.Result)}".TrimEnd();
         }
     }
 
