@@ -235,6 +235,7 @@ internal sealed unsafe partial class Vcpu
         s->InterruptShadow = state.InterruptShadow;
         s->Cpl = (state.Cr0 & ControlRegisters.Pe) == 0 ? (byte)0 : (state.Rflags & Flags.Vm) != 0 ? (byte)3 : (byte)state.Cpl;
         nmiBlocked = state.NmiBlocked;
+        pendingDebug = 0;
         attention = InterruptMaybe | (state.NmiPending ? NmiPending : 0);
         Msrs.Load(state.Msrs);
         if (Apic is not null)
