@@ -63,6 +63,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         for (int i = 0; i < vcpus.Length; i++)
         {
             vcpus[i].Apic = Chipset.LocalApics[i];
+            vcpus[i].KeepJournal(Journal);
         }
 
         PowerOn();
@@ -80,6 +81,12 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
 
     /// <summary>RAM, to be frozen.</summary>
     public GuestMemory Memory => memory;
+
+    /// <inheritdoc/>
+    public ExceptionJournal Journal { get; } = new();
+
+    /// <inheritdoc/>
+    public MachineState? WholeState => Save();
 
     /// <inheritdoc/>
     public IReadOnlyList<PhysicalRange> Ram => space.Ram;
@@ -248,6 +255,9 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
 
     /// <inheritdoc/>
     public int ReadPhysical(ulong address, Span<byte> destination) => space.Read(address, destination);
+
+    /// <inheritdoc/>
+    public void Glance(int vcpu, out VcpuGlance glance) => vcpus[vcpu].Glance(out glance);
 
     /// <inheritdoc/>
     public bool IsUntouched(ulong address) => space.TryRamPage(address >> 12, out ulong page) && memory.IsUntouched(page);

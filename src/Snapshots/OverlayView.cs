@@ -39,6 +39,9 @@ public sealed class OverlayView : IMutableMachineView
     public MachineExit? StopCause => below.StopCause;
 
     /// <inheritdoc/>
+    public MachineState? WholeState => below.WholeState is { } state && vcpus is not null ? state with { Vcpus = [.. vcpus] } : below.WholeState;
+
+    /// <inheritdoc/>
     public int ReadPhysical(ulong address, Span<byte> destination)
     {
         if (pages.Count == 0)
