@@ -17,6 +17,9 @@ public interface IMachineView
     /// <summary>The vCPUs, by number.</summary>
     IReadOnlyList<VcpuState> Vcpus { get; }
 
+    /// <summary>How many they are.</summary>
+    int VcpuCount => Vcpus.Count;
+
     /// <summary>The vCPU to look at first: the one that panicked, or that caused the stop.</summary>
     int CurrentVcpu { get; }
 

@@ -95,6 +95,9 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
     public IReadOnlyList<VcpuState> Vcpus => Array.ConvertAll(vcpus, vcpu => vcpu.Save());
 
     /// <inheritdoc/>
+    public int VcpuCount => vcpus.Length;
+
+    /// <inheritdoc/>
     public int CurrentVcpu => stopCause?.Vcpu ?? 0;
 
     /// <inheritdoc/>

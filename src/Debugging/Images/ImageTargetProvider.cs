@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using Emulator;
 using GdbStub.Targets;
 
-namespace Debugging;
+namespace Debugging.Images;
 
 /// <summary>
 /// Serves an image that does not run. Each connection opens its own view, so that what one debugger writes (into the
@@ -30,10 +30,7 @@ public sealed class ImageTargetProvider : ITargetProvider
     {
         try
         {
-            IMachineView view = open();
-            target = new MachineTarget(
-                new ImageAccess(view), options, view is IMutableMachineView, run: null, breakpoints: null, options.CannotRun, reset: null,
-                () => (view as IDisposable)?.Dispose());
+            target = new MachineTarget(new ImageConnection(open(), events, options.Resume), options);
             refusal = null;
             return true;
         }
