@@ -86,7 +86,7 @@ public sealed class PacketTests
         { "Z2,1000,0", "E.malformed packet; expected Z TYPE,ADDRESS,KIND: a watchpoint of no bytes" },
         { "Z5,1000,1", "" },
         { "Z0,1000", "E.malformed packet; expected Z TYPE,ADDRESS,KIND" },
-        { "Z0,1000,1;X1,22", "E.conditions and commands of breakpoints were not announced; keep them in the debugger" },
+        { "Z0,1000,1;X1,22", "E.this target takes no conditions and commands of breakpoints; keep them in the debugger" },
         { "Hg2", "OK" },
         { "Hg-1", "OK" },
         { "Hc0", "OK" },

@@ -27,6 +27,26 @@ internal ref struct PacketArguments
         return found;
     }
 
+    /// <summary>A certain word.</summary>
+    public bool TryTake(ReadOnlySpan<byte> word)
+    {
+        bool found = rest.StartsWith(word);
+        if (found)
+        {
+            rest = rest[word.Length..];
+        }
+
+        return found;
+    }
+
+    /// <summary>The next <paramref name="count"/> bytes, which must be there.</summary>
+    public ReadOnlySpan<byte> Take(int count)
+    {
+        ReadOnlySpan<byte> part = rest[..count];
+        rest = rest[count..];
+        return part;
+    }
+
     /// <summary>Any one character.</summary>
     public bool TryTakeAny(out byte character)
     {

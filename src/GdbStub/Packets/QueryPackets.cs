@@ -1,4 +1,5 @@
 using GdbStub.Sessions;
+using GdbStub.Targets;
 
 namespace GdbStub.Packets;
 
@@ -24,6 +25,10 @@ internal static class QueryPackets
         session.Begin().Text("PacketSize="u8).HexNumber(GdbSession.PacketSize)
             .Text(";QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;vContSupported+;swbreak+;hwbreak+"u8)
             .Text(";binary-upload+;error-message+"u8);
+        if (session.Target.Breakpoints is IProgrammableBreakpoints)
+        {
+            session.Reply.Text(";ConditionalBreakpoints+;BreakpointCommands+"u8);
+        }
     }
 
     public static void StartNoAcknowledgements(GdbSession session, PacketArguments arguments)
