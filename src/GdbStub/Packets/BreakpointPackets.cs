@@ -25,7 +25,7 @@ internal static class BreakpointPackets
 
         if (arguments.AtEnd)
         {
-            Answer(session, breakpoints.Insert(breakpoint));
+            Answer(session, breakpoint, true, breakpoints.Insert(breakpoint));
         }
         else if (breakpoints is not IProgrammableBreakpoints programmable || breakpoint.Kind > BreakpointKind.Hardware)
         {
@@ -33,7 +33,7 @@ internal static class BreakpointPackets
         }
         else if (TryProgram(session, arguments, out BreakpointProgram? program))
         {
-            Answer(session, programmable.Insert(breakpoint, program));
+            Answer(session, breakpoint, true, programmable.Insert(breakpoint, program));
         }
     }
 
@@ -50,7 +50,7 @@ internal static class BreakpointPackets
             return;
         }
 
-        Answer(session, breakpoints.Remove(breakpoint));
+        Answer(session, breakpoint, false, breakpoints.Remove(breakpoint));
     }
 
     private static bool TryRead(
@@ -131,10 +131,16 @@ internal static class BreakpointPackets
         return true;
     }
 
-    private static void Answer(GdbSession session, TargetError? error)
+    private static void Answer(GdbSession session, TargetBreakpoint breakpoint, bool insert, TargetError? error)
     {
         if (error is null)
         {
+            // A range that the session steps through itself ends at a breakpoint in it.
+            if (breakpoint.Kind <= BreakpointKind.Hardware)
+            {
+                _ = insert ? session.General.Breakpoints.Add((breakpoint.Kind, breakpoint.Address)) : session.General.Breakpoints.Remove((breakpoint.Kind, breakpoint.Address));
+            }
+
             session.ReplyOk();
         }
         else
