@@ -27,7 +27,7 @@ public sealed record BreakpointProgram(
     /// throws. A condition that cannot be evaluated stops: the debugger then evaluates it again and its user learns why.
     /// </summary>
     public BreakpointVerdict Hit<TContext>(ref TContext context)
-        where TContext : IAgentContext, allows ref struct
+        where TContext : struct, IAgentContext
     {
         bool holds = conditions.Length == 0;
         foreach (AgentExpression condition in conditions)
