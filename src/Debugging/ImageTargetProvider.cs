@@ -1,8 +1,9 @@
 using System.Diagnostics.CodeAnalysis;
+using Debugging.Images;
 using Emulator;
 using GdbStub.Targets;
 
-namespace Debugging.Images;
+namespace Debugging;
 
 /// <summary>
 /// Serves an image that does not run. Each connection opens its own view, so that what one debugger writes (into the
