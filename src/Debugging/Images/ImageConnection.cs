@@ -43,7 +43,8 @@ internal sealed class ImageConnection : IMachineConnection, IRunControl, IProgra
 
     public IRunControl? RunControl => fork is { } forked ? forked.Control : runnable && whole ? this : null;
 
-    public IProgrammableBreakpoints? Breakpoints => whole ? this : null;
+    /// <summary>Taken in any case: they wait for a fork, and a debugger that was once refused does not ask again.</summary>
+    public IProgrammableBreakpoints? Breakpoints => this;
 
     public ISteppingPolicy? Stepping => fork?.Control;
 
