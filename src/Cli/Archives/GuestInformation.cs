@@ -11,6 +11,9 @@ namespace Cli.Archives;
 /// <param name="crash">What the machine is kept for, if it is; asked each time.</param>
 internal sealed class GuestInformation(Func<CaptureInfo?> crash) : IGuestInformation
 {
+    /// <summary>The end of the log is what tells of a crash; <c>monitor dmesg</c> has all of it.</summary>
+    private const int PanicLines = 80;
+
     /// <summary>Where an x86-64 kernel's text is linked: __START_KERNEL_map and CONFIG_PHYSICAL_START. Source: Linux, Documentation/arch/x86/x86_64/mm.rst.</summary>
     private const ulong LinkedText = 0xFFFF_FFFF_8100_0000;
 
@@ -45,7 +48,13 @@ internal sealed class GuestInformation(Func<CaptureInfo?> crash) : IGuestInforma
         var text = new StringBuilder();
         Line(text, "crash", capture.Title);
         Line(text, "cause", capture.Cause);
-        return text.Append(capture.PanicText).Append(capture.PanicText is { } words && !words.EndsWith('\n') ? "\n" : "").ToString();
+        string[] lines = (capture.PanicText ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        foreach (string line in lines.TakeLast(PanicLines))
+        {
+            text.Append(line).Append('\n');
+        }
+
+        return text.ToString();
     }
 
     /// <inheritdoc/>
