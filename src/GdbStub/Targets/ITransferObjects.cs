@@ -10,10 +10,10 @@ public interface ITransferObjects
     IReadOnlyList<string> Names { get; }
 
     /// <summary>
-    /// An object's bytes; null (not a null array, which would become an empty object) when there is none of that annex. Asked at offset 0 and then kept until the transfer ends,
+    /// An object's bytes; false when there is none of that annex. Asked at offset 0 and then kept until the transfer ends,
     /// so that its pieces fit together.
     /// </summary>
-    ReadOnlyMemory<byte>? Read(string name, string annex);
+    bool TryRead(string name, string annex, out ReadOnlyMemory<byte> bytes);
 }
 
 /// <summary>A table of <c>info os</c>.</summary>

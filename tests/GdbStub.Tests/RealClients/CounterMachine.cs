@@ -15,7 +15,7 @@ internal sealed class CounterMachine : ITargetProvider, IProcesses
     public const int MemorySize = 0x400000;
 
     public static readonly TargetDescription X86 = new(
-        "i386:x86-64", "x86_64-unknown-none", 8, bigEndian: false,
+        "i386:x86-64", "x86_64-pc-linux-gnu", 8, bigEndian: false,
         [
             new RegisterFeature("org.gnu.gdb.i386.core", [],
             [
