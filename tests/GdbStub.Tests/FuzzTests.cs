@@ -14,6 +14,9 @@ namespace GdbStub.Tests;
 /// </summary>
 public sealed partial class FuzzTests
 {
+    /// <summary>A line that is sent without a frame.</summary>
+    private const string RawMark = "!raw ";
+
     private static readonly int Effort = int.TryParse(Environment.GetEnvironmentVariable("GDBSTUB_FUZZ"), CultureInfo.InvariantCulture, out int effort) ? effort : 1;
 
     /// <summary>The same course every time, unless more is asked for.</summary>
@@ -49,6 +52,21 @@ public sealed partial class FuzzTests
         Gen<(int, int, int, byte)> mutation = Gen.Select(Gen.Int[0, 4], Gen.Int[0, lines.Length - 1], Gen.Int[0, 60], Gen.Frequency((2, Gen.Byte), (3, Gen.Int[0, 15].Select(i => (byte)"0123f;:,.-pX#$}*"[i]))));
         Gen.Select(mutation.Array[1, 6], Gen.Int[1, 50]).Sample(
             (mutations, cut) => Play(Mutate(lines, mutations), cut), iter: 400 * Effort, seed: Seed);
+    }
+
+    /// <summary>The client vanishes at any byte: whatever was opened is let go, once.</summary>
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void A_recorded_session_may_end_anywhere(string file)
+    {
+        string[] lines = Lines(file);
+        for (int last = 0; last < lines.Length; last++)
+        {
+            for (int cut = 1; cut < Math.Min(lines[last].Length, 12); cut += 3)
+            {
+                Play([.. lines[..last], RawMark + "$" + lines[last][..cut]], cut: 7);
+            }
+        }
     }
 
     private static string[] Mutate(string[] lines, (int Kind, int Line, int Place, byte Value)[] mutations)
@@ -116,9 +134,13 @@ public sealed partial class FuzzTests
                     Send([3]);
                     break;
 
+                case var _ when line.StartsWith(RawMark, StringComparison.Ordinal):
+                    Send(Encoding.Latin1.GetBytes(line[RawMark.Length..]));
+                    break;
+
                 default:
                     packets++;
-                    Send(Encoding.Latin1.GetBytes(Frame(line)));
+                    Send(Encoding.Latin1.GetBytes(Conversation.Frame(line)));
                     break;
             }
         }
@@ -127,7 +149,8 @@ public sealed partial class FuzzTests
         Take();
 
         // All acknowledged, so that nothing waits.
-        for (int i = 0; i < packets + 4 && session.State != SessionState.Closed; i++)
+        bool cutOff = lines.Any(line => line.StartsWith(RawMark, StringComparison.Ordinal));
+        for (int i = 0; i < packets + 4 && !cutOff && session.State != SessionState.Closed; i++)
         {
             Send("+"u8);
         }
@@ -160,9 +183,6 @@ public sealed partial class FuzzTests
             session.OutputSent();
         }
     }
-
-    /// <summary>A payload with its checksum; what a mutation put into it stays as it is.</summary>
-    private static string Frame(string payload) => Conversation.Frame(payload);
 
     private static List<string> Read(byte[] bytes, int[] cuts)
     {

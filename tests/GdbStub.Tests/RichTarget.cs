@@ -171,10 +171,14 @@ internal sealed class RichTarget : FakeTarget, IDebugTarget, ITargetProvider, IP
 
     public string? ReadLink(string path) => path == "/toy/link" ? Executable : null;
 
-    public bool TryRead(string name, string annex, out ReadOnlyMemory<byte> bytes)
+    public ReadOnlyMemory<byte>? Read(string name, string annex)
     {
-        bytes = "OSRELEASE=toy\n"u8.ToArray();
-        return annex.Length == 0;
+        if (annex.Length > 0)
+        {
+            return null;
+        }
+
+        return "OSRELEASE=toy\n"u8.ToArray();
     }
 
     public SystemTable? Read(string name) => name == "tasks" ? new SystemTable(["pid", "name"], [["1", "init\u0001"]]) : null;

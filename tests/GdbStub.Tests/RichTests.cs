@@ -11,7 +11,7 @@ public sealed class RichTests
     /// <summary>One packet, one reply, against a fresh one.</summary>
     public static TheoryData<string, string?> Exchanges => new()
     {
-        { "qSupported", "PacketSize=20000;QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;vContSupported+;swbreak+;hwbreak+;binary-upload+;error-message+;multiprocess+;QNonStop+;QPassSignals+;ConditionalBreakpoints+;BreakpointCommands+;ReverseContinue+;ReverseStep+;qXfer:memory-map:read+;qXfer:exec-file:read+;qXfer:osdata:read+;qXfer:vmcoreinfo:read+" },
+        { "qSupported", "PacketSize=20000;QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;vContSupported+;swbreak+;hwbreak+;binary-upload+;error-message+;QNonStop+;QPassSignals+;multiprocess+;ConditionalBreakpoints+;BreakpointCommands+;ReverseContinue+;ReverseStep+;qXfer:memory-map:read+;qXfer:exec-file:read+;qXfer:osdata:read+;qXfer:vmcoreinfo:read+" },
         { "Z0,1000,1;X3,220127", "OK" },
         { "Z0,1000,1;X3,220127X3,220027", "OK" },
         { "Z0,1000,1;X3,220127;X3,220027", "OK" },
@@ -242,6 +242,18 @@ public sealed class RichTests
         target.Report(new StopReport(1, StopReason.HistoryBegin, 5));
         Assert.Equal(["T05thread:1;replaylog:begin;00:00001020;"], Conversation.Payloads(conversation.Stops()));
         Assert.Equal(["step back 1"], target.Calls);
+    }
+
+    /// <summary>The catalogue's check value of CRC-32/MPEG-2, over pieces of every size.</summary>
+    [Fact]
+    public void A_checksum_does_not_see_where_memory_is_cut()
+    {
+        Conversation conversation = Fresh(out RichTarget target);
+        "123456789"u8.CopyTo(target.Memory);
+        for (target.PeekSize = 1; target.PeekSize < 12; target.PeekSize++)
+        {
+            Assert.Equal("C376e6e7", conversation.Ask("qCRC:1000,9"));
+        }
     }
 
     [Fact]

@@ -48,7 +48,7 @@ internal static class TransferPackets
             return;
         }
 
-        Send(session, arguments, name, annex => objects.TryRead(name, annex, out ReadOnlyMemory<byte> bytes) ? new ReadOnlyMemory<byte>?(bytes) : null, null);
+        Send(session, arguments, name, annex => objects.Read(name, annex), null);
     }
 
     /// <summary>Typed, because a null array would turn into an empty object.</summary>

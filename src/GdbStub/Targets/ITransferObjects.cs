@@ -10,10 +10,10 @@ public interface ITransferObjects
     IReadOnlyList<string> Names { get; }
 
     /// <summary>
-    /// An object's bytes; false when there is none of that annex. Asked at offset 0 and then kept until the transfer ends,
-    /// so that its pieces fit together.
+    /// An object's bytes; null when there is none of that annex (not a null array: C# makes an empty object of it). Asked at
+    /// offset 0 and then kept until the transfer ends, so that its pieces fit together.
     /// </summary>
-    bool TryRead(string name, string annex, out ReadOnlyMemory<byte> bytes);
+    ReadOnlyMemory<byte>? Read(string name, string annex);
 }
 
 /// <summary>A table of <c>info os</c>.</summary>
