@@ -67,6 +67,8 @@ internal sealed class SocketPump
                 break;
             }
 
+            // From here on a stop is this thread's to tell, also one that comes before its resume returns.
+            Volatile.Write(ref waiting, Waiting);
             lock (gate)
             {
                 Take(buffer.AsSpan(0, count));
@@ -76,10 +78,7 @@ internal sealed class SocketPump
                 }
             }
 
-            if (session.State is SessionState.Running or SessionState.Interrupting)
-            {
-                LookOutForStop();
-            }
+            LookOutForStop();
         }
 
         Close(stop.IsCancellationRequested ? "the server closes" : "the client closed");
@@ -121,16 +120,19 @@ internal sealed class SocketPump
 
     private void LookOutForStop()
     {
-        Volatile.Write(ref waiting, Waiting);
-        long start = Stopwatch.GetTimestamp();
-        while (Volatile.Read(ref waiting) == Waiting && Stopwatch.GetElapsedTime(start) < LookOut)
+        if (session.State is SessionState.Running or SessionState.Interrupting)
         {
-            Thread.SpinWait(10);
+            long start = Stopwatch.GetTimestamp();
+            while (Volatile.Read(ref waiting) == Waiting && Stopwatch.GetElapsedTime(start) < LookOut)
+            {
+                Thread.SpinWait(10);
+            }
         }
 
-        // Also when it came before the look-out began: what is in the queue is told.
-        Interlocked.Exchange(ref waiting, NotWaiting);
-        TellStops();
+        if (Interlocked.Exchange(ref waiting, NotWaiting) == Arrived)
+        {
+            TellStops();
+        }
     }
 
     /// <summary>Never tells it on the thread that reports the stop: a target may need that to answer what the session then asks.</summary>
