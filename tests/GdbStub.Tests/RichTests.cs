@@ -21,7 +21,7 @@ public sealed class RichTests
         { "Z0,1000,1;Xffffffffffffffff,2201", "E.malformed packet; expected Z TYPE,ADDRESS,KIND[;X LENGTH,BYTECODE...][;cmds:PERSIST,X LENGTH,BYTECODE...]" },
         { "Z0,1000,1;X1,22", "E.agent expression: byte 0: Const8 is cut" },
         { "Z0,1000,1;cmds:", "E.malformed packet; expected Z TYPE,ADDRESS,KIND[;X LENGTH,BYTECODE...][;cmds:PERSIST,X LENGTH,BYTECODE...]" },
-        { "Z2,1000,1;X3,220127", "E.this target takes no conditions and commands of breakpoints; keep them in the debugger" },
+        { "Z2,1000,1;X3,220127", "E.only breakpoints have conditions and commands here; keep a watchpoint's in the debugger" },
         { "qSearch:memory:1000;100;\x05\x06", "1,1005" },
         { "qSearch:memory:1000;100;\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10", "1,1006" },
         { "qSearch:memory:1000;6;\x05\x06", "0" },

@@ -29,7 +29,7 @@ internal static class QueryPackets
             .Text(";binary-upload+;error-message+;QNonStop+;QPassSignals+"u8);
         IDebugTarget? target = session.Attached.Count > 0 ? session.Target : null;
         Announce(session.Provider.Processes is not null, "multiprocess+"u8);
-        Announce(target?.Breakpoints is IProgrammableBreakpoints, "ConditionalBreakpoints+;BreakpointCommands+"u8);
+        Announce(target is null || target.Breakpoints is IProgrammableBreakpoints, "ConditionalBreakpoints+;BreakpointCommands+"u8);
         Announce(target?.Reverse is not null, "ReverseContinue+;ReverseStep+"u8);
         Announce(target?.MemoryMap is not null, "qXfer:memory-map:read+"u8);
         Announce(target?.Files is not null, "qXfer:exec-file:read+"u8);
