@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
 using GdbStub.Agents;
 using GdbStub.Targets;
 
@@ -172,7 +171,15 @@ internal sealed class RichTarget : FakeTarget, IDebugTarget, ITargetProvider, IP
 
     public string? ReadLink(string path) => path == "/toy/link" ? Executable : null;
 
-    public ReadOnlyMemory<byte>? Read(string name, string annex) => annex.Length == 0 ? Encoding.ASCII.GetBytes("OSRELEASE=toy\n").AsMemory() : null;
+    public ReadOnlyMemory<byte>? Read(string name, string annex)
+    {
+        if (annex.Length > 0)
+        {
+            return null;
+        }
+
+        return "OSRELEASE=toy\n"u8.ToArray();
+    }
 
     public SystemTable? Read(string name) => name == "tasks" ? new SystemTable(["pid", "name"], [["1", "init\u0001"]]) : null;
 

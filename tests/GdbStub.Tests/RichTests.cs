@@ -11,7 +11,7 @@ public sealed class RichTests
     /// <summary>One packet, one reply, against a fresh one.</summary>
     public static TheoryData<string, string?> Exchanges => new()
     {
-        { "qSupported", "PacketSize=20000;QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;vContSupported+;swbreak+;hwbreak+;binary-upload+;error-message+;multiprocess+;QNonStop+;QPassSignals+;ConditionalBreakpoints+;BreakpointCommands+;ReverseContinue+;ReverseStep+;qXfer:memory-map:read+;qXfer:exec-file:read+;qXfer:osdata:read+;qXfer:vmcoreinfo:read+" },
+        { "qSupported", "PacketSize=20000;QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;vContSupported+;swbreak+;hwbreak+;binary-upload+;error-message+;QNonStop+;QPassSignals+;multiprocess+;ConditionalBreakpoints+;BreakpointCommands+;ReverseContinue+;ReverseStep+;qXfer:memory-map:read+;qXfer:exec-file:read+;qXfer:osdata:read+;qXfer:vmcoreinfo:read+" },
         { "Z0,1000,1;X3,220127", "OK" },
         { "Z0,1000,1;X3,220127X3,220027", "OK" },
         { "Z0,1000,1;X3,220127;X3,220027", "OK" },
@@ -21,7 +21,7 @@ public sealed class RichTests
         { "Z0,1000,1;Xffffffffffffffff,2201", "E.malformed packet; expected Z TYPE,ADDRESS,KIND[;X LENGTH,BYTECODE...][;cmds:PERSIST,X LENGTH,BYTECODE...]" },
         { "Z0,1000,1;X1,22", "E.agent expression: byte 0: Const8 is cut" },
         { "Z0,1000,1;cmds:", "E.malformed packet; expected Z TYPE,ADDRESS,KIND[;X LENGTH,BYTECODE...][;cmds:PERSIST,X LENGTH,BYTECODE...]" },
-        { "Z2,1000,1;X3,220127", "E.this target takes no conditions and commands of breakpoints; keep them in the debugger" },
+        { "Z2,1000,1;X3,220127", "E.only breakpoints have conditions and commands here; keep a watchpoint's in the debugger" },
         { "qSearch:memory:1000;100;\x05\x06", "1,1005" },
         { "qSearch:memory:1000;100;\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10", "1,1006" },
         { "qSearch:memory:1000;6;\x05\x06", "0" },
@@ -242,6 +242,18 @@ public sealed class RichTests
         target.Report(new StopReport(1, StopReason.HistoryBegin, 5));
         Assert.Equal(["T05thread:1;replaylog:begin;00:00001020;"], Conversation.Payloads(conversation.Stops()));
         Assert.Equal(["step back 1"], target.Calls);
+    }
+
+    /// <summary>The catalogue's check value of CRC-32/MPEG-2, over pieces of every size.</summary>
+    [Fact]
+    public void A_checksum_does_not_see_where_memory_is_cut()
+    {
+        Conversation conversation = Fresh(out RichTarget target);
+        "123456789"u8.CopyTo(target.Memory);
+        for (target.PeekSize = 1; target.PeekSize < 12; target.PeekSize++)
+        {
+            Assert.Equal("C376e6e7", conversation.Ask("qCRC:1000,9"));
+        }
     }
 
     [Fact]

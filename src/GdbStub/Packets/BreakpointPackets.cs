@@ -27,13 +27,26 @@ internal static class BreakpointPackets
         {
             Answer(session, breakpoint, true, breakpoints.Insert(breakpoint));
         }
-        else if (breakpoints is not IProgrammableBreakpoints programmable || breakpoint.Kind > BreakpointKind.Hardware)
+        else if (breakpoint.Kind > BreakpointKind.Hardware)
         {
-            session.ReplyError(new TargetError(TargetError.Invalid, "this target takes no conditions and commands of breakpoints; keep them in the debugger"));
+            session.ReplyError(new TargetError(TargetError.Invalid, "only breakpoints have conditions and commands here; keep a watchpoint's in the debugger"));
         }
-        else if (TryProgram(session, arguments, out BreakpointProgram? program))
+        else if (!TryProgram(session, arguments, out BreakpointProgram? program))
+        {
+            return;
+        }
+        else if (breakpoints is IProgrammableBreakpoints programmable)
         {
             Answer(session, breakpoint, true, programmable.Insert(breakpoint, program));
+        }
+        else if (program.Commands.Count > 0)
+        {
+            session.ReplyError(new TargetError(TargetError.Invalid, "this process takes no commands of breakpoints; 'set dprintf-style gdb' keeps them in the debugger"));
+        }
+        else
+        {
+            // Every hit stops, and gdb evaluates a condition again whoever was to do it.
+            Answer(session, breakpoint, true, breakpoints.Insert(breakpoint));
         }
     }
 

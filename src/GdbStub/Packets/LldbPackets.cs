@@ -250,8 +250,16 @@ internal static class LldbPackets
     /// <summary>jThreadExtendedInfo:{"thread":N}: what is known of a thread beyond its registers.</summary>
     public static void OneThread(GdbSession session, PacketArguments arguments)
     {
-        byte[] text = new byte[arguments.Rest.Length];
         arguments.TryTake(':');
+        if (arguments.AtEnd)
+        {
+            // lldb's question whether there is such a packet.
+            session.ReplyOk();
+            return;
+        }
+
+        byte[] text = new byte[arguments.Rest.Length];
+        int id = 0;
         int length = PacketWriter.Unescape(arguments.Rest, text);
         if (length < 0)
         {
@@ -260,7 +268,6 @@ internal static class LldbPackets
             length = arguments.Rest.Length;
         }
 
-        int id = 0;
         try
         {
             using JsonDocument document = JsonDocument.Parse(text.AsMemory(0, length));

@@ -252,7 +252,7 @@ internal static class MemoryPackets
     private static uint[] BuildCrcTable()
     {
         var table = new uint[256];
-        for (uint i = 0; i < 256; i++)
+        for (uint i = 0; i < table.Length; i++)
         {
             uint value = i << 24;
             for (int bit = 0; bit < 8; bit++)

@@ -181,6 +181,11 @@ public sealed partial class GdbSession : IDisposable
 
         ForgetNotices(one);
         one.Running = false;
+        if (firstStop?.Source == one)
+        {
+            firstStop = null;
+        }
+
         try
         {
             one.Target.Dispose();
@@ -225,12 +230,22 @@ public sealed partial class GdbSession : IDisposable
             }
         }
 
-        // Who left while it ran waits for no stop any more.
-        if (!nonStop && !attached.Any(one => one.Running))
+        if (nonStop || State == SessionState.Closed || attached.Any(one => one.Running))
         {
-            State = SessionState.Idle;
-            firstStop = null;
+            return;
         }
+
+        if (firstStop is { } kept)
+        {
+            // It waited for the one that left; now it is to be told, behind the answer to this packet.
+            firstStop = null;
+            kept.Source.Running = true;
+            Enqueue(new TargetEvent(kept.Source, kept.Report, null));
+            return;
+        }
+
+        // What was waited for has left: nothing is waited for any more.
+        State = SessionState.Idle;
     }
 
     /// <summary>A connection without extended mode ends with its last process.</summary>

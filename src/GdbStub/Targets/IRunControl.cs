@@ -26,8 +26,8 @@ public readonly record struct ThreadAction(int Thread, ResumeKind Kind, byte Sig
 
 /// <summary>
 /// Runs a target. Resuming returns at once; the target reports the one stop that ends it through
-/// <see cref="ITargetEvents.Stopped"/>, from any thread, never before <see cref="Resume"/> was called. A stop stops all
-/// threads. From an instruction that has a breakpoint, resuming executes that instruction first.
+/// <see cref="ITargetEvents.Stopped"/>, from any thread and perhaps before <see cref="Resume"/> returns: a single step that is
+/// executed right there costs no change of threads. A stop stops all threads. From an instruction that has a breakpoint, resuming executes that instruction first.
 /// </summary>
 public interface IRunControl
 {

@@ -10,8 +10,8 @@ public interface ITransferObjects
     IReadOnlyList<string> Names { get; }
 
     /// <summary>
-    /// An object's bytes; null (not a null array, which would become an empty object) when there is none of that annex. Asked at offset 0 and then kept until the transfer ends,
-    /// so that its pieces fit together.
+    /// An object's bytes; null when there is none of that annex (not a null array: C# makes an empty object of it). Asked at
+    /// offset 0 and then kept until the transfer ends, so that its pieces fit together.
     /// </summary>
     ReadOnlyMemory<byte>? Read(string name, string annex);
 }

@@ -239,7 +239,7 @@ public sealed class AgentTests
                 var context = new Context([]);
                 expression.Evaluate(ref context, out _);
             },
-            iter: 100_000);
+            iter: 100_000, seed: "0N0XIzNsQ0O2");
         Assert.True(compiled > 1000, $"only {compiled} were valid");
     }
 
