@@ -28,7 +28,12 @@ public sealed class ResumedTests(DebianRuns runs)
         using var snapshot = new Snapshot(memory, original.Machine.Save(), info);
         using Machine copy = Machine.From(snapshot, new MachineOptions());
         Assert.Equal(StateHash.Of(original.Machine), StateHash.Of(copy));
+        ulong interrupts = original.Machine.Journal.Interrupts;
         Assert.Equal(original.Machine.Run(stretch), copy.Run(stretch));
+
+        // The journal is the debugger's and begins anew; timer ticks have come to both.
+        Assert.Equal(original.Machine.Journal.Interrupts - interrupts, copy.Journal.Interrupts);
+        Assert.NotEqual(0UL, copy.Journal.Interrupts);
         Assert.Equal(StateHash.Of(original.Machine), StateHash.Of(copy));
     }
 

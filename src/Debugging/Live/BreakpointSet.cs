@@ -18,6 +18,7 @@ internal sealed class BreakpointSet : IProgrammableBreakpoints
     private HashSet<ulong> addresses = [];
     private HashSet<Watchpoint> watchpoints = [];
     private bool placesStale;
+    private bool watchpointsStale = true;
 
     /// <summary>Called when the set has changed.</summary>
     public Action? Changed { get; set; }
@@ -30,7 +31,10 @@ internal sealed class BreakpointSet : IProgrammableBreakpoints
     {
         lock (wanted)
         {
-            placesStale |= wanted.Remove(breakpoint);
+            if (wanted.Remove(breakpoint))
+            {
+                NoteChange(breakpoint);
+            }
         }
 
         Changed?.Invoke();
@@ -85,7 +89,12 @@ internal sealed class BreakpointSet : IProgrammableBreakpoints
         HashSet<Watchpoint> next;
         lock (wanted)
         {
-            Refresh();
+            if (!watchpointsStale && !always)
+            {
+                return;
+            }
+
+            watchpointsStale = false;
             next = [.. wanted.Keys.Where(one => one.Kind > BreakpointKind.Hardware).Select(one => new Watchpoint(one.Address, one.Length, one.Kind switch
             {
                 BreakpointKind.Write => WatchKind.Write,
@@ -138,11 +147,17 @@ internal sealed class BreakpointSet : IProgrammableBreakpoints
             }
 
             wanted[breakpoint] = program;
-            placesStale = true;
+            NoteChange(breakpoint);
         }
 
         Changed?.Invoke();
         return null;
+    }
+
+    private void NoteChange(TargetBreakpoint breakpoint)
+    {
+        placesStale |= breakpoint.Kind <= BreakpointKind.Hardware;
+        watchpointsStale |= breakpoint.Kind > BreakpointKind.Hardware;
     }
 
     private void Refresh()
