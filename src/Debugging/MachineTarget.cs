@@ -41,14 +41,26 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
         {
             using Visit visit = new(connection.Access);
             Refresh(visit.View);
-            var threads = new TargetThread[looks.Glances.Length];
-            for (int i = 0; i < threads.Length; i++)
+
+            // Asked for at every step: the words are made again only when they would be others.
+            bool same = looks.Threads.Length == looks.Glances.Length;
+            for (int i = 0; same && i < looks.Threads.Length; i++)
             {
-                string name = string.Create(CultureInfo.InvariantCulture, $"vCPU {i}");
-                threads[i] = new TargetThread(i + 1, name, MonitorText.Mode(looks.Glances[i]), i);
+                same = MonitorText.SameMode(looks.Glances[i], looks.ThreadGlances[i]);
             }
 
-            return threads;
+            if (!same)
+            {
+                looks.ThreadGlances = [.. looks.Glances];
+                looks.Threads = new TargetThread[looks.Glances.Length];
+                for (int i = 0; i < looks.Threads.Length; i++)
+                {
+                    string name = string.Create(CultureInfo.InvariantCulture, $"vCPU {i}");
+                    looks.Threads[i] = new TargetThread(i + 1, name, MonitorText.Mode(looks.Glances[i]), i);
+                }
+            }
+
+            return looks.Threads;
         }
     }
 
@@ -268,6 +280,11 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
         public VcpuGlance[] Glances { get; set; } = [];
 
         public IReadOnlyList<VcpuState>? States { get; set; }
+
+        public TargetThread[] Threads { get; set; } = [];
+
+        /// <summary>The registers the threads were described by.</summary>
+        public VcpuGlance[] ThreadGlances { get; set; } = [];
     }
 
     private readonly ref struct Visit(IMachineAccess access)

@@ -44,6 +44,11 @@ internal static class MonitorText
         return mode + ring + (vcpu.Halted ? ", halted" : "");
     }
 
+    /// <summary>True when <see cref="Mode"/> says the same of both.</summary>
+    public static bool SameMode(in VcpuGlance one, in VcpuGlance other) =>
+        ((one.Cr0 ^ other.Cr0) & 1) == 0 && ((one.Rflags ^ other.Rflags) & (1 << 17)) == 0 && one.Is64Bit == other.Is64Bit
+        && ((one.CsAttributes ^ other.CsAttributes) & 0x4000) == 0 && one.Cpl == other.Cpl && one.Halted == other.Halted;
+
     /// <summary>A number as C writes it: 0x and hexadecimal digits, or decimal digits.</summary>
     public static bool TryNumber(string text, out ulong value) =>
         text.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
