@@ -11,7 +11,7 @@ public sealed class RichTests
     /// <summary>One packet, one reply, against a fresh one.</summary>
     public static TheoryData<string, string?> Exchanges => new()
     {
-        { "qSupported", "PacketSize=20000;QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;vContSupported+;swbreak+;hwbreak+;binary-upload+;error-message+;QNonStop+;QPassSignals+;multiprocess+;ConditionalBreakpoints+;BreakpointCommands+;ReverseContinue+;ReverseStep+;qXfer:memory-map:read+;qXfer:exec-file:read+;qXfer:osdata:read+;qXfer:vmcoreinfo:read+" },
+        { "qSupported", "PacketSize=20000;QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;vContSupported+;swbreak+;hwbreak+;binary-upload+;error-message+;multiprocess+;QNonStop+;QPassSignals+;ConditionalBreakpoints+;BreakpointCommands+;ReverseContinue+;ReverseStep+;qXfer:memory-map:read+;qXfer:exec-file:read+;qXfer:osdata:read+;qXfer:vmcoreinfo:read+" },
         { "Z0,1000,1;X3,220127", "OK" },
         { "Z0,1000,1;X3,220127X3,220027", "OK" },
         { "Z0,1000,1;X3,220127;X3,220027", "OK" },

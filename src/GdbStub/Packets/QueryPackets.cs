@@ -21,14 +21,13 @@ internal static class QueryPackets
             session.ClientTakesErrorTexts |= feature.SequenceEqual("error-message+"u8);
             session.ClientTakesSwBreak |= feature.SequenceEqual("swbreak+"u8);
             session.ClientTakesHwBreak |= feature.SequenceEqual("hwbreak+"u8);
-            session.Multiprocess |= session.Provider.Processes is not null && feature.SequenceEqual("multiprocess+"u8);
+            session.Multiprocess |= feature.SequenceEqual("multiprocess+"u8);
         }
 
         PacketWriter reply = session.Begin().Text("PacketSize="u8).HexNumber(GdbSession.PacketSize)
             .Text(";QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;vContSupported+;swbreak+;hwbreak+"u8)
-            .Text(";binary-upload+;error-message+;QNonStop+;QPassSignals+"u8);
+            .Text(";binary-upload+;error-message+;multiprocess+;QNonStop+;QPassSignals+"u8);
         IDebugTarget? target = session.Attached.Count > 0 ? session.Target : null;
-        Announce(session.Provider.Processes is not null, "multiprocess+"u8);
         Announce(target is null || target.Breakpoints is IProgrammableBreakpoints, "ConditionalBreakpoints+;BreakpointCommands+"u8);
         Announce(target?.Reverse is not null, "ReverseContinue+;ReverseStep+"u8);
         Announce(target?.MemoryMap is not null, "qXfer:memory-map:read+"u8);
