@@ -16,7 +16,7 @@ internal static class ControlCommands
         new("step", "[over|into]", "whether a step that meets an interrupt runs its handler to the end, or stops in it", Step),
         new("fork", "", "a private copy of an archived machine that runs on from its crash; again: another one", (context, _) => context.Connection.Fork is { } fork
             ? fork()
-            : context.Connection.RunControl is null ? context.Connection.CannotRun + "\n" : "this machine runs already\n"),
+            : context.Connection.RunControl is null ? context.Connection.CannotRun + "\n" : "only an archived machine is copied; this one is live: 'continue' runs it, or says why it does not\n"),
         new("reset", "", "start the guest again (live machines only)", (context, _) => context.Connection.Reset is { } reset
             ? reset()
             : "this machine cannot be started again from here; only the debugger that controls a live machine can\n"),
