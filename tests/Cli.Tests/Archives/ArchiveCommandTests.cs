@@ -182,7 +182,7 @@ public sealed class ArchiveCommandTests : IDisposable
             $"debug latest --store {store.Path} -- -batch -nx -ex print/x$rip -ex continue -ex print/x$rbx");
         Assert.Equal(0, code);
         Assert.Contains("$1 = 0x7c42\n", output);
-        Assert.Contains("archived machine", error);
+        Assert.Contains("nothing that could run", error);
         Assert.Contains("$2 = 0x1003\n", output);
     }
 }
