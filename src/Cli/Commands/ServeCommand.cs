@@ -48,6 +48,10 @@ internal sealed class ServeCommand : Command, IExample
     {
         using ILoggerFactory loggers = Logging.Create(level);
         await using ArchiveServer server = ArchiveServer.Start(path, store, resume, endpoint, expose, loggers.CreateLogger("gdb"));
+
+        // Before anybody is told where to connect, and may tell us to end.
+        var ended = new TaskCompletionSource();
+        using var signals = new SignalWatch(_ => ended.TrySetResult());
         if (GdbAddress.Warn(endpoint) is { } warning)
         {
             Console.Error.WriteLine($"gdbstub: {warning}");
@@ -58,8 +62,6 @@ internal sealed class ServeCommand : Command, IExample
             Console.Error.WriteLine($"gdb: target remote {server.Listener.Endpoint.TargetRemote}");
         }
 
-        var ended = new TaskCompletionSource();
-        using var signals = new SignalWatch(_ => ended.TrySetResult());
         await Task.WhenAny(server.Listener.Completion, ended.Task);
         return ExitCode.Success;
     }
