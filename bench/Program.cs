@@ -12,9 +12,10 @@ try
         ["stress", .. var rest] => StressBenchmark.Run(Arguments.Parse(rest, StressBenchmark.Options)),
         ["memory", .. var rest] => MemoryBenchmark.Run(Arguments.Parse(rest, MemoryBenchmark.Options)),
         ["freeze", .. var rest] => FreezeBenchmark.Run(Arguments.Parse(rest, "--freezes", "--fill", "--directory")),
+        ["stub", .. var rest] => StubBenchmark.Run(Arguments.Parse(rest, "--runs")),
         // Not for people: the process that is started for each run of our machine.
         [MachineChild.Command, .. var rest] => MachineChild.Run(rest),
-        _ => throw new ArgumentException("usage: engine | stress | memory | freeze, and options: see scripts/bench"),
+        _ => throw new ArgumentException("usage: engine | stress | memory | freeze | stub, and options: see scripts/bench"),
     };
 }
 catch (Exception e) when (e is ArgumentException or IOException or BenchmarkException)

@@ -55,6 +55,8 @@ public sealed class ArchiveReader : IMachineView, IDisposable
     /// <inheritdoc/>
     public MachineExit? StopCause => head.Info.Capture.StopCause;
 
+    MachineState? IMachineView.WholeState => head.State;
+
     internal ArchiveHead Head => head;
 
     internal ArchiveFile File => file;

@@ -198,7 +198,7 @@ public abstract class ArchiveCommandTests : ProgramTests
             $"debug latest --store {store.Path} -- -batch -nx -ex print/x$rip -ex continue -ex print/x$rbx");
         Assert.Equal(0, code);
         Assert.Contains("$1 = 0x7c42\n", output);
-        Assert.Contains("archived machine", error);
+        Assert.Contains("nothing that could run", error);
         Assert.Contains("$2 = 0x1003\n", output);
     }
 }
