@@ -241,7 +241,7 @@ public sealed class Btf
         ReadOnlySpan<byte> from = data.AsSpan(stringsAt + at, Math.Min(MaxNameBytes + 1, stringsLength - at));
         int length = from.IndexOf((byte)0);
         ReadOnlySpan<byte> name = length < 0 ? default : from[..length];
-        return name.ContainsAnyExceptInRange((byte)0x21, (byte)0x7E) ? default : name;
+        return name.ContainsAnyExceptInRange((byte)0x20, (byte)0x7E) ? default : name;
     }
 
     internal string NameOf(int type) => Encoding.ASCII.GetString(Name(this[type].Name));
