@@ -155,9 +155,9 @@ internal static class KallsymsScan
 
         // The names end, up to seven bytes of padding, where the markers begin; their last stretch has at most 256 of them.
         const int Stretch = MarkerStep * (SymbolTable.MaxNameBytes + 2);
-        int length = (int)last + Stretch;
+        int length = ((int)last + Stretch) & ~7;
         byte[] bytes = KernelBytes.ReadUpTo(memory, markersAt - (ulong)length, length);
-        for (int start = length - (int)last - 8 & ~7; bytes.Length == length && start >= 8; start -= 8)
+        for (int start = (length - (int)last) & ~7; bytes.Length == length && start >= 8; start -= 8)
         {
             uint claimed = Word(bytes, start - 8);
             if (claimed > (uint)((markers - 1) * MarkerStep) && claimed <= (uint)(markers * MarkerStep)
@@ -192,12 +192,12 @@ internal static class KallsymsScan
     private static bool TryAddresses(KernelMemory memory, ulong names, int count, ulong table, ulong index, out KallsymsPlace place)
     {
         ulong countAt = names - 8, relativeBase = names - 16;
-        ulong offsets = relativeBase - (((ulong)count * 4) + 7 & ~7UL);
+        ulong offsets = relativeBase - ((((ulong)count * 4) + 7) & ~7UL);
         ulong absolute = countAt - ((ulong)count * 8);
         place = new KallsymsPlace(names, count, table, index, 0, offsets, relativeBase);
 
         // A base lies in the kernel's image; an address there may too, but then the one before it does not lie above.
-        if (memory.TryRead(relativeBase, out ulong value) && memory.TryRead(absolute, out ulong lowest) && memory.TryRead(absolute + ((ulong)count * 4 & ~7UL), out ulong middle)
+        if (memory.TryRead(relativeBase, out ulong value) && memory.TryRead(absolute, out ulong lowest) && memory.TryRead(absolute + (((ulong)count * 4) & ~7UL), out ulong middle)
             && lowest <= middle && middle <= value && memory.IsImageAddress(middle))
         {
             place = new KallsymsPlace(names, count, table, index, absolute, 0, 0);

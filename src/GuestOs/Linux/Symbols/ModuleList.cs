@@ -52,7 +52,10 @@ internal sealed class ModuleList
             return [];
         }
 
-        return new ModuleList(memory, types, orc, problems).Walk(head);
+        var list = new ModuleList(memory, types, orc, problems);
+        List<KernelModule> found = list.Walk(head);
+        list.ReadTypes(symbols, found);
+        return found;
     }
 
     private List<KernelModule> Walk(ulong head)
@@ -109,7 +112,6 @@ internal sealed class ModuleList
         one.References = module.TryRead(address, "refcnt.counter", out uint references) ? (int)references - 1 : -1;
         one.Symbols = ReadSymbols(one);
         one.Sections = ReadSections(one);
-        one.Types = ReadTypes(one);
         if (orc is not null && module.TryRead(address, "arch.num_orcs", out uint rows) && rows > 0
             && module.TryRead(address, "arch.orc_unwind_ip", out ulong places) && module.TryRead(address, "arch.orc_unwind", out ulong entries))
         {
@@ -238,26 +240,48 @@ internal sealed class ModuleList
         return sections;
     }
 
-    private Btf? ReadTypes(KernelModule one)
+    // What a module's file brought is freed once it is loaded; the kernel keeps a checked copy on a list of its own (kernel/bpf/btf.c).
+    private void ReadTypes(SymbolTable symbols, List<KernelModule> found)
     {
-        if (!module!.TryRead(one.Address, "btf_data_size", out uint size) || size == 0 || !module.TryRead(one.Address, "btf_data", out ulong at))
+        StructLayout? entry = StructLayout.Find(memory, types, "btf_module");
+        StructLayout? btf = StructLayout.Find(memory, types, "btf");
+        if (found.Count == 0 || entry is null || btf is null || !symbols.TryGetAddress("btf_modules", out ulong head))
         {
-            return null;
+            return;
         }
 
-        // A module built apart brings the part of the kernel's types it was built against: its numbers mean nothing here.
-        if (module.TryRead(one.Address, "btf_base_data_size", out uint own) && own != 0)
+        var byAddress = new Dictionary<ulong, KernelModule>();
+        foreach (KernelModule one in found)
         {
-            problems.Add($"module {one.Name}: its BTF stands on a base of its own, which is not read");
-            return null;
+            byAddress.TryAdd(one.Address, one);
         }
 
+        var seen = new HashSet<ulong>();
+        for (ulong at = head; memory.TryRead(at, out at) && at != head;)
+        {
+            if (seen.Count == MaxModules || !seen.Add(at))
+            {
+                problems.Add($"modules: the list of their types goes on after {seen.Count}, or round");
+                return;
+            }
+
+            ulong here = at - (ulong)Math.Max(0, entry.Offset("list"));
+            if (entry.TryRead(here, "module", out ulong owner) && byAddress.TryGetValue(owner, out KernelModule? module)
+                && entry.TryRead(here, "btf", out ulong place) && btf.TryRead(place, "data", out ulong dataAt) && btf.TryRead(place, "data_size", out uint size))
+            {
+                module.Types = ReadTypes(module, dataAt, size);
+            }
+        }
+    }
+
+    private Btf? ReadTypes(KernelModule module, ulong at, uint size)
+    {
         byte[]? data = KernelBytes.Read(memory, at, at + size, Btf.MaxBytes);
         string? problem = "it cannot be read";
         Btf? read = data is null ? null : Btf.Parse(data, types, out problem);
         if (problem is not null)
         {
-            problems.Add($"module {one.Name}: its BTF: {problem}");
+            problems.Add($"module {module.Name}: its BTF: {problem}");
         }
 
         typesLeft -= read is null ? 0 : read.Count - types.Count;
