@@ -120,7 +120,11 @@ public sealed class KernelImage
     }
 
     /// <summary>Makes the file that gives a debugger all of this; null when not even the symbols could be read.</summary>
-    public Elf.SymbolFile? CreateSymbolFile() => Elf.SymbolFileWriter.Write(this);
+    /// <param name="types">
+    /// False leaves types and functions out: for a debugger that is to take them from the kernel's debug package, which gdb
+    /// looks for, by build id, only where a file has none of its own.
+    /// </param>
+    public Elf.SymbolFile? CreateSymbolFile(bool types = true) => Elf.SymbolFileWriter.Write(this, types);
 
     internal StackFrame Describe(ulong pc, ulong sp, bool interrupted)
     {

@@ -10,10 +10,12 @@ public sealed class SymbolFileCache
     private readonly LinkedList<SymbolFile> files = new();
 
     /// <summary>The file of an image: kept from before, or made now. Null when the image has no symbols.</summary>
-    public SymbolFile? Get(KernelImage image)
+    /// <param name="image">The image; nobody else may be reading it.</param>
+    /// <param name="types">As in <see cref="KernelImage.CreateSymbolFile"/>.</param>
+    public SymbolFile? Get(KernelImage image, bool types = true)
     {
         ArgumentNullException.ThrowIfNull(image);
-        SymbolFileKey key = SymbolFileKey.Of(image);
+        SymbolFileKey key = SymbolFileKey.Of(image, types);
         lock (gate)
         {
             for (LinkedListNode<SymbolFile>? node = files.First; node is not null; node = node.Next)
@@ -26,7 +28,7 @@ public sealed class SymbolFileCache
                 }
             }
 
-            SymbolFile? made = image.CreateSymbolFile();
+            SymbolFile? made = image.CreateSymbolFile(types);
             if (made is { Key.CanBeShared: true })
             {
                 files.AddFirst(made);

@@ -12,7 +12,7 @@ internal static class SymbolFileWriter
     private const ulong Write_ = 1, Alloc = 2, Execute = 4, Merge = 0x10, Strings = 0x20;
 
     /// <summary>The file of an image; null when it has no symbols.</summary>
-    public static SymbolFile? Write(KernelImage image)
+    public static SymbolFile? Write(KernelImage image, bool types)
     {
         if (image.Symbols is not { } symbols)
         {
@@ -21,7 +21,11 @@ internal static class SymbolFileWriter
 
         List<MemorySection> memory = SectionMap.Of(image, symbols);
         var dwarf = new DwarfWriter(image);
-        dwarf.Write(symbols);
+        if (types)
+        {
+            dwarf.Write(symbols);
+        }
+
         ReadOnlyMemory<byte> frames = WriteFrames(image, symbols);
         (ReadOnlyMemory<byte> table, int locals, List<ReadOnlyMemory<byte>> names) = WriteSymbols(image, symbols, memory);
         var file = new Layout();
@@ -52,7 +56,7 @@ internal static class SymbolFileWriter
         int symbolTable = file.Add(".symtab", SymTab, 0, [table], 8, SymbolBytes);
         file.Link(symbolTable, symbolTable + 1, locals);
         file.Add(".strtab", StrTab, 0, names, 1);
-        return new SymbolFile(SymbolFileKey.Of(image), file.Compose(memory));
+        return new SymbolFile(SymbolFileKey.Of(image, types), file.Compose(memory));
     }
 
     private static ReadOnlyMemory<byte> WriteFrames(KernelImage image, SymbolTable symbols)
