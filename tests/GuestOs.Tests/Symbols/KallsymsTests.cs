@@ -72,18 +72,29 @@ public sealed class KallsymsTests
     }
 
     [Fact]
-    public void Names_that_end_too_soon_leave_the_symbols_before_them()
+    public void Damaged_names_are_lost_up_to_the_next_marker()
     {
         (KernelMemory memory, KallsymsWriter writer, ulong text, GuestImage image, SyntheticKernel kernel) = Make(AddressEncoding.AbsolutePerCpu, true, 600);
 
-        // A name of length 0 in the middle.
+        // Names of length 0, among the first 256.
         image.Write(kernel.Physical(text + TablesOffset + (ulong)writer.NamesAt + 2000), new byte[64]);
         var problems = new ProblemLog();
         SymbolTable? symbols = Kallsyms.Read(memory, problems);
+        Assert.Null(symbols);
+        Assert.Equal("kallsyms: 256 names of 604 are damaged", problems.Lines[0]);
+
+        // In the second 256, _stext is not among them.
+        (memory, writer, text, image, kernel) = Make(AddressEncoding.AbsolutePerCpu, true, 600);
+        image.Write(kernel.Physical(text + TablesOffset + (ulong)writer.NamesAt + 4500), new byte[64]);
+        problems = new ProblemLog();
+        symbols = Kallsyms.Read(memory, problems);
         Assert.NotNull(symbols);
-        Assert.InRange(symbols.Count, 100, 400);
-        Assert.Equal(writer.Symbols[100].Name, symbols[100].Name);
-        Assert.StartsWith("kallsyms: names end after ", Assert.Single(problems.Lines), StringComparison.Ordinal);
+        Assert.Equal(["kallsyms: 256 names of 604 are damaged"], problems.Lines);
+        for (int i = 0; i < symbols.Count; i++)
+        {
+            (ulong address, char type, string name) = writer.Symbols[i];
+            Assert.Equal(i is >= 256 and < 512 ? new KernelSymbol(address, '?', "?") : new KernelSymbol(address, type, name), symbols[i]);
+        }
     }
 
     private static (KernelMemory Memory, KallsymsWriter Writer, ulong Text) Kernel(

@@ -10,7 +10,7 @@ namespace GuestOs.Linux.Symbols;
 /// </summary>
 internal static class KallsymsScan
 {
-    /// <summary>Bytes of the kernel image searched, from its text on.</summary>
+    /// <summary>Bytes of the kernel image searched, holes not counted.</summary>
     public const int MaxSearchBytes = 128 << 20;
 
     /// <summary>Rows of digits looked into.</summary>
@@ -19,6 +19,7 @@ internal static class KallsymsScan
     private const int ChunkBytes = 1 << 20;
     private const int Digit0 = 0x30;
     private const int MarkerStep = 256;
+    private const ulong LastPlace = KernelMemory.ImageMap + 0x4000_0000;
 
     private static ReadOnlySpan<byte> Digits => "0\01\02\03\04\05\06\07\08\09\0"u8;
 
@@ -26,16 +27,12 @@ internal static class KallsymsScan
     public static bool TryFind(KernelMemory memory, out KallsymsPlace place)
     {
         place = default;
-        if (!memory.Info.TryGetSymbol("_stext", out ulong text))
-        {
-            return false;
-        }
-
         var chunk = new byte[ChunkBytes + Digits.Length];
-        int candidates = 0;
-        for (ulong at = 0; at < MaxSearchBytes; at += ChunkBytes)
+        int candidates = 0, searched = 0;
+        for (ulong at = FirstPlace(memory); at < LastPlace && searched < MaxSearchBytes && candidates < MaxCandidates; at += ChunkBytes)
         {
-            int read = ReadWithHoles(memory, text + at, chunk);
+            int read = ReadWithHoles(memory, at, chunk);
+            searched += read > 0 ? ChunkBytes : 0;
             for (int from = 0; from < read && candidates < MaxCandidates;)
             {
                 int hit = chunk.AsSpan(from, read - from).IndexOf(Digits);
@@ -46,7 +43,7 @@ internal static class KallsymsScan
 
                 from += hit + 1;
                 candidates++;
-                if (TryTokens(memory, text + at + (ulong)(from - 1), out ulong table, out ulong index)
+                if (TryTokens(memory, at + (ulong)(from - 1), out ulong table, out ulong index)
                     && TryNames(memory, table, out ulong names, out int count))
                 {
                     return TryAddresses(memory, names, count, table, index, out place);
@@ -57,11 +54,19 @@ internal static class KallsymsScan
         return false;
     }
 
+    // A kernel too young to have said anything of itself is looked for where the page tables map an image.
+    private static ulong FirstPlace(KernelMemory memory) => memory.Info.TryGetSymbol("_stext", out ulong text) ? text : KernelMemory.ImageMap;
+
     // A page that is not there (freed init memory that went elsewhere) must not end the search.
     private static int ReadWithHoles(KernelMemory memory, ulong address, Span<byte> destination)
     {
         const int Page = 4096;
         destination.Clear();
+        if (!memory.TryTranslate(address, out _) && !memory.TryTranslate(address + ChunkBytes - 1, out _))
+        {
+            return 0;
+        }
+
         int last = 0;
         for (int at = 0; at < destination.Length; at += Page)
         {

@@ -12,6 +12,10 @@ public sealed class KernelImage
 {
     private const ulong KernelHalf = 0xFFFF_8000_0000_0000;
 
+    // Where a kernel's text is linked: the image's map, and CONFIG_PHYSICAL_START as everybody has it.
+    private const ulong LinkedText = KernelMemory.ImageMap + 0x100_0000;
+    private const int MaxNotesBytes = 1 << 16;
+
     private readonly IMachineView view;
     private readonly ProblemLog problems = new();
     private readonly Lazy<SymbolTable?> symbols;
@@ -21,6 +25,7 @@ public sealed class KernelImage
     private readonly Lazy<CpuAreas?> cpus;
     private readonly Lazy<IReadOnlyList<KernelTask>> tasks;
     private readonly Lazy<int?> panicCpu;
+    private readonly Lazy<string?> buildId;
     private readonly Lazy<(ulong Start, ulong End, ulong InitStart, ulong InitEnd)> text;
 
     /// <summary>The image of a kernel in a machine that stands still.</summary>
@@ -37,6 +42,7 @@ public sealed class KernelImage
         cpus = new(() => Symbols is { } table ? CpuAreas.Read(view, Memory, table, problems) : null);
         tasks = new(() => Symbols is { } table && cpus.Value is { } areas ? TaskList.Read(Memory, table, Types, areas, problems) : []);
         panicCpu = new(ReadPanicCpu);
+        buildId = new(() => Kernel.Info.BuildId ?? ReadBuildId());
         text = new(ReadText);
     }
 
@@ -50,10 +56,10 @@ public sealed class KernelImage
     public string Release => Kernel.Info.Release;
 
     /// <summary>The build id in lower-case hexadecimal digits; null when the kernel does not tell it.</summary>
-    public string? BuildId => Kernel.Info.BuildId;
+    public string? BuildId => buildId.Value;
 
     /// <summary>KASLR: what was added to every link-time address. Null when not known.</summary>
-    public ulong? KaslrOffset => Kernel.Info.KernelOffset;
+    public ulong? KaslrOffset => Kernel.Info.KernelOffset ?? (Text.Start >= LinkedText ? Text.Start - LinkedText : null);
 
     /// <summary>Its symbols; null when they cannot be read.</summary>
     public SymbolTable? Symbols => symbols.Value;
@@ -70,6 +76,9 @@ public sealed class KernelImage
     /// <summary>The vCPU that runs panic(), by the kernel's own word; null when none does or it cannot be told.</summary>
     public int? PanicVcpu => panicCpu.Value is int cpu ? cpus.Value?.VcpuOf(cpu) : null;
 
+    /// <summary>CPUs that have variables of their own.</summary>
+    public int CpuCount => cpus.Value?.Count ?? 0;
+
     /// <summary>What was wrong, in words for a person; grows as more is read.</summary>
     public IReadOnlyList<string> Problems => problems.Lines;
 
@@ -79,6 +88,21 @@ public sealed class KernelImage
 
     /// <summary>The kernel that runs in a machine, or failing that what is left of one; null when there is none.</summary>
     public static KernelImage? Find(IMachineView view) => LinuxKernel.Find(view) is { } kernel ? new KernelImage(view, kernel) : null;
+
+    /// <summary>The kernel that a dump's own VMCOREINFO describes: nothing is searched for.</summary>
+    public static KernelImage Of(IMachineView view, VmCoreInfo info) => new(view, new LinuxKernel(new KernelMemory(view, info), running: true));
+
+    /// <summary>Where a CPU, by the kernel's number, has its copy of a per-CPU variable; false when there is no such CPU.</summary>
+    public bool TryGetPerCpuAddress(int cpu, string variable, out ulong address)
+    {
+        address = 0;
+        bool known = cpu >= 0 && cpu < CpuCount && Symbols!.TryGetAddress(variable, out address);
+        address = known ? cpus.Value!.AddressOf(cpu, address) : 0;
+        return known;
+    }
+
+    /// <summary>The kernel's number of a vCPU; null when it cannot be told.</summary>
+    public int? CpuOf(int vcpu) => cpus.Value?.CpuOf(vcpu);
 
     /// <summary>The task that a vCPU is executing; null when it cannot be told.</summary>
     public KernelTask? TaskOn(int vcpu) => Tasks.FirstOrDefault(task => task.Vcpu == vcpu);
@@ -208,6 +232,36 @@ public sealed class KernelImage
         }
 
         return read;
+    }
+
+    // The linker's notes, as /sys/kernel/notes shows them: lengths of name and contents, type, both padded to four bytes.
+    private string? ReadBuildId()
+    {
+        const uint GnuBuildId = 3;
+        if (Symbols is not { } table || !table.TryGetAddress("__start_notes", out ulong start) || !table.TryGetAddress("__stop_notes", out ulong end)
+            || KernelBytes.Read(Memory, start, end, MaxNotesBytes) is not { } notes)
+        {
+            return null;
+        }
+
+        for (int at = 0; at + 12 <= notes.Length;)
+        {
+            uint name = BitConverter.ToUInt32(notes, at), length = BitConverter.ToUInt32(notes, at + 4), type = BitConverter.ToUInt32(notes, at + 8);
+            long contents = at + 12 + ((name + 3L) & ~3L), next = contents + ((length + 3L) & ~3L);
+            if (next > notes.Length)
+            {
+                return null;
+            }
+
+            if (type == GnuBuildId && name == 4 && notes.AsSpan(at + 12, 4).SequenceEqual("GNU\0"u8) && length is > 0 and <= 32)
+            {
+                return Convert.ToHexStringLower(notes, (int)contents, (int)length);
+            }
+
+            at = (int)next;
+        }
+
+        return null;
     }
 
     // panic_cpu holds the number of the CPU that came first, or -1.

@@ -23,6 +23,9 @@ internal sealed class ModuleList
     /// <summary>Types of all modules.</summary>
     public const int MaxAllTypes = 1 << 21;
 
+    /// <summary>Bytes read of all modules: thousands of them may all point at the same memory.</summary>
+    public const int MaxAllBytes = 1 << 28;
+
     private const int NameBytes = 56;
     private const int ElfSymbolBytes = 24;
 
@@ -33,6 +36,7 @@ internal sealed class ModuleList
     private readonly StructLayout? module;
     private readonly StructLayout? kallsyms;
     private int typesLeft = MaxAllTypes;
+    private int bytesLeft = MaxAllBytes;
 
     private ModuleList(KernelMemory memory, Btf types, OrcLayout? orc, ProblemLog problems)
     {
@@ -115,7 +119,7 @@ internal sealed class ModuleList
         if (orc is not null && module.TryRead(address, "arch.num_orcs", out uint rows) && rows > 0
             && module.TryRead(address, "arch.orc_unwind_ip", out ulong places) && module.TryRead(address, "arch.orc_unwind", out ulong entries))
         {
-            one.Orc = OrcTable.Read(memory, places, entries, rows, orc);
+            one.Orc = TakeBytes(rows * 10L) ? OrcTable.Read(memory, places, entries, rows, orc) : null;
             if (one.Orc is null)
             {
                 problems.Add($"module {one.Name}: its ORC cannot be read");
@@ -166,7 +170,8 @@ internal sealed class ModuleList
             return null;
         }
 
-        byte[] raw = KernelBytes.ReadUpTo(memory, symbolsAt, (int)Math.Min(count, MaxSymbols) * ElfSymbolBytes);
+        count = Math.Min(count, MaxSymbols);
+        byte[] raw = TakeBytes(count * (long)ElfSymbolBytes) ? KernelBytes.ReadUpTo(memory, symbolsAt, (int)count * ElfSymbolBytes) : [];
         int read = raw.Length / ElfSymbolBytes;
         uint longest = 0;
         for (int i = 0; i < read; i++)
@@ -174,7 +179,8 @@ internal sealed class ModuleList
             longest = Math.Max(longest, BinaryPrimitives.ReadUInt32LittleEndian(raw.AsSpan(i * ElfSymbolBytes)));
         }
 
-        byte[] strings = KernelBytes.ReadUpTo(memory, stringsAt, (int)Math.Min(longest + SymbolTable.MaxNameBytes, MaxStringBytes));
+        int stringBytes = (int)Math.Min((ulong)longest + SymbolTable.MaxNameBytes, MaxStringBytes);
+        byte[] strings = TakeBytes(stringBytes) ? KernelBytes.ReadUpTo(memory, stringsAt, stringBytes) : [];
         byte[] letters = kallsyms.TryRead(at, "typetab", out ulong lettersAt) && lettersAt != 0 ? KernelBytes.ReadUpTo(memory, lettersAt, read) : [];
         var table = new SymbolTable.Builder(read);
         long bytes = 0;
@@ -240,6 +246,18 @@ internal sealed class ModuleList
         return sections;
     }
 
+    private bool TakeBytes(long bytes)
+    {
+        if (bytes > bytesLeft)
+        {
+            problems.Add($"modules: they claim more than {MaxAllBytes} bytes in all");
+            return false;
+        }
+
+        bytesLeft -= (int)bytes;
+        return true;
+    }
+
     // What a module's file brought is freed once it is loaded; the kernel keeps a checked copy on a list of its own (kernel/bpf/btf.c).
     private void ReadTypes(SymbolTable symbols, List<KernelModule> found)
     {
@@ -276,7 +294,7 @@ internal sealed class ModuleList
 
     private Btf? ReadTypes(KernelModule module, ulong at, uint size)
     {
-        byte[]? data = KernelBytes.Read(memory, at, at + size, Btf.MaxBytes);
+        byte[]? data = TakeBytes(size) ? KernelBytes.Read(memory, at, at + size, Btf.MaxBytes) : null;
         string? problem = "it cannot be read";
         Btf? read = data is null ? null : Btf.Parse(data, types, out problem);
         if (problem is not null)

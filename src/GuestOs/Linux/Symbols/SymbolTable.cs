@@ -205,6 +205,12 @@ public sealed class SymbolTable
             names[used++] = 0;
         }
 
+        /// <summary>Where the names end now, to go back to with <see cref="GoBack"/>.</summary>
+        public int NamesLength => used;
+
+        /// <summary>Forgets the last symbols.</summary>
+        public void GoBack(int toCount, int toNamesLength) => (count, used) = (toCount, toNamesLength);
+
         public int IndexOf(ReadOnlySpan<byte> name)
         {
             for (int i = 0; i < count; i++)
