@@ -65,8 +65,11 @@ internal static partial class Reference
                 continue;
             }
 
+            // Without a module's own debug file drgn does not get past it; the kernel's log has the rest.
             tasks++;
-            Assert.Equal(Kernel(words[4..].Select(Hex)), Kernel(image.Unwind(task).Select(frame => frame.Pc)));
+            IReadOnlyList<StackFrame> stack = image.Unwind(task);
+            ulong[] theirs = [.. words[4..].Select(Hex)];
+            Assert.Equal(Kernel(theirs), Kernel(stack.Take(stack.Any(frame => frame.Module is not null) ? theirs.Length : stack.Count).Select(frame => frame.Pc)));
         }
 
         Assert.True(tasks > 20 && gaveUp <= tasks / 8, output);

@@ -54,12 +54,31 @@ public sealed class UnwinderTests
     }
 
     [Fact]
+    public void An_interrupts_stack_may_lie_above_the_interrupted_one()
+    {
+        // The word at rsp leads to the task's stack, 24 bytes below the CFA there.
+        SmallKernel kernel = new SmallKernel()
+            .Function(0x1000, "sysvec_reboot", (0, "180000000900"))
+            .Function(0x2000, "interrupt_entry", (0, End));
+        ulong task = kernel.Data + 0x1000, interrupts = kernel.Data + 0x8000;
+        kernel.Write(interrupts, task);
+        kernel.Write(task + 16, kernel.Text + 0x2010);
+        KernelImage image = kernel.Build();
+        var start = new KernelRegisters();
+        start.Set(KernelRegisters.Rip, kernel.Text + 0x1010);
+        start.Set(KernelRegisters.Rsp, interrupts);
+        Assert.Equal(["sysvec_reboot+0x10", "interrupt_entry+0x10"], image.Unwind(start).Select(frame => frame.ToString()));
+        Assert.Equal(task + 24, image.Unwind(start)[1].Sp);
+    }
+
+    [Fact]
     public void Rows_become_call_frame_information()
     {
         SmallKernel kernel = new SmallKernel()
             .Function(0x1000, "with_frame", (0, Leaf), (1, Pushed), (4, Framed), (0x20, Unknown), (0x28, Framed), (0x30, Leaf))
             .Function(0x2000, "no_information", (0, Unknown))
-            .Function(0x3000, "last", (0, End));
+            .Function(0x3000, "last", (0, End))
+            .Function(0x4000, "sysvec_reboot", (0, Leaf), (1, "1800f0ff1900"));
         KernelImage image = kernel.Build();
         var writer = new FrameWriter();
         writer.Write(image.Symbols!, image.Orc!, kernel.Text + 0x1000, kernel.Text + SmallKernel.TextBytes);
@@ -71,6 +90,9 @@ public sealed class UnwinderTests
 
         // Nobody called it: the return address (16) is undefined.
         Assert.Equal("0710", functions[kernel.Text + 0x3000].Program);
+
+        // On an interrupt's stack: CFA rsp+8; through what rsp points at, return address at +16, rsp is +24, rbp at +8.
+        Assert.Equal("410c07081010057700062310160705770006231810060577000623" + "08", functions[kernel.Text + 0x4000].Program);
     }
 
     private static SmallKernel Functions() => new SmallKernel()

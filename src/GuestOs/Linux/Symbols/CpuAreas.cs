@@ -34,7 +34,7 @@ internal sealed class CpuAreas
             for (int cpu = 0; cpu < Math.Min(possible, MaxCpus) && memory.TryRead(table + ((ulong)cpu * 8), out ulong offset); cpu++)
             {
                 // CPUs that are not possible have the address of the initial area, or the same as another.
-                if (offset < KernelHalf || !seen.Add(offset))
+                if (offset < KernelImage.KernelHalf || !seen.Add(offset))
                 {
                     break;
                 }
@@ -64,8 +64,6 @@ internal sealed class CpuAreas
         return cpu < 0 ? null : cpu;
     }
 
-    private const ulong KernelHalf = 0xFFFF_8000_0000_0000;
-
     // In the kernel GS holds a CPU's area; in a process it waits in a register of its own for the way back.
     private static int?[] Vcpus(IMachineView view, List<ulong> offsets)
     {
@@ -77,7 +75,7 @@ internal sealed class CpuAreas
             state.Msrs.TryGetValue(KernelGsBase, out ulong kernelGs);
             foreach (ulong based in (ReadOnlySpan<ulong>)[state.Segments[Gs].Base, gs, kernelGs])
             {
-                int cpu = based < KernelHalf ? -1 : offsets.IndexOf(based);
+                int cpu = based < KernelImage.KernelHalf ? -1 : offsets.IndexOf(based);
                 if (cpu >= 0 && owners[cpu] is null)
                 {
                     owners[cpu] = vcpu;

@@ -10,7 +10,8 @@ namespace GuestOs.Linux.Symbols;
 /// </summary>
 public sealed class KernelImage
 {
-    private const ulong KernelHalf = 0xFFFF_8000_0000_0000;
+    // With five levels of page tables the kernel's half begins here, with four much later; nothing lies between.
+    internal const ulong KernelHalf = 0xFF00_0000_0000_0000;
 
     // Where a kernel's text is linked: the image's map, and CONFIG_PHYSICAL_START as everybody has it.
     private const ulong LinkedText = KernelMemory.ImageMap + 0x100_0000;

@@ -175,7 +175,9 @@ internal sealed class TaskList
             one.PageTable = physical;
         }
 
-        one.Saved = one.Vcpu is null ? ReadSaved(address) : null;
+        // What a task that executes left on its stack is from the last time it slept.
+        bool executing = one.Vcpu is not null || (task.TryRead(address, "on_cpu", out uint on) && on != 0);
+        one.Saved = executing ? null : ReadSaved(address);
         found.Add(one);
         return true;
     }

@@ -31,8 +31,8 @@ internal sealed class Unwinder(KernelImage image)
                 break;
             }
 
-            // Between two frames the stack only shrinks; where it does not, an interrupt has changed stacks.
-            if (!interrupted && registers.Sp <= sp)
+            // A call leaves at least its return address behind, though an interrupt's stack may lie anywhere.
+            if (!interrupted && registers.Sp == sp)
             {
                 break;
             }

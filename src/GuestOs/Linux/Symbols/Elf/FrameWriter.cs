@@ -5,7 +5,8 @@ namespace GuestOs.Linux.Symbols.Elf;
 /// to say inside a function, behind a call that never returns, what held before goes on: a debugger that looks up the
 /// return address itself would find nothing there. Where exceptions enter, all registers are on the stack and the frame
 /// is marked as a signal's, so that the interrupted instruction is looked up and not the one before it; the entries of
-/// system calls are not, because debuggers show no name for such a frame.
+/// system calls are not, because debuggers show no name for such a frame. Functions that go over to an interrupt's stack
+/// are told as if their frame were there: gdb takes a stack that goes backwards for corrupt, except at a signal's frame.
 /// </summary>
 internal sealed class FrameWriter
 {
@@ -15,13 +16,16 @@ internal sealed class FrameWriter
     private const byte Rbp = 6, Rsp = 7, ReturnAddress = 16;
     private const byte AdvanceLoc = 0x40, Offset = 0x80, Restore = 0xC0;
     private const byte AdvanceLoc1 = 2, AdvanceLoc2 = 3, AdvanceLoc4 = 4, Undefined = 7, SameValue = 8, DefCfa = 0xC, DefCfaOffset = 0xE,
-        DefCfaExpression = 0xF, Expression = 0x10, OffsetExtendedSf = 0x11, ValOffset = 0x14;
+        DefCfaExpression = 0xF, Expression = 0x10, OffsetExtendedSf = 0x11, ValOffset = 0x14, ValExpression = 0x16;
     private const byte OpDeref = 6, OpConstS = 0x11, OpPlus = 0x22, OpPlusConst = 0x23, OpBreg0 = 0x70;
 
     // DWARF's numbers of the registers in struct pt_regs, from its beginning: r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di.
     private static readonly byte[] PtRegs = [15, 14, 13, 12, 6, 3, 11, 10, 9, 8, 0, 2, 1, 4, 5];
     private static readonly byte[] GeneralRegisters = [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15];
     private static readonly string[] NamedEntries = ["entry_SYSCALL", "entry_SYSENTER", "entry_INT80", "ret_from_fork"];
+
+    // Called by entries that are marked; others that change stacks (do_softirq, and in 5.10 asm_call_…) are marked themselves.
+    private static readonly string[] CalledByEntries = ["sysvec_", "fred_sysvec_", "common_interrupt", "spurious_interrupt", "xen_pv_evtchn_do_upcall"];
 
     private readonly ByteBuffer frames = new(4 << 20);
     private readonly int plain, signal;
@@ -46,6 +50,7 @@ internal sealed class FrameWriter
         AllSaved,
         InterruptFrame,
         Nobody,
+        OtherStack,
     }
 
     public ReadOnlyMemory<byte> Written => frames.Written;
@@ -169,12 +174,13 @@ internal sealed class FrameWriter
     private int WriteFunction(SymbolTable symbols, int symbol, OrcTable orc, int row, ulong from, ulong to)
     {
         int last = row;
-        bool anyKnown = false, anySignal = false;
+        bool anyKnown = false, anySignal = false, changesStack = false;
         for (int i = row; i < orc.Count && rowsLeft > 0 && (i == row || orc.PlaceOf(i) < to); i++)
         {
             OrcRow entry = orc[i];
             anyKnown |= entry.Kind != OrcKind.Undefined;
             anySignal |= entry.Kind is OrcKind.Registers or OrcKind.InterruptFrame;
+            changesStack |= entry.Kind == OrcKind.Call && entry.Sp == OrcBase.SpIndirect;
             last = i;
             rowsLeft--;
         }
@@ -192,7 +198,9 @@ internal sealed class FrameWriter
         }
 
         ulong begin = Math.Max(from, orc.PlaceOf(first));
-        int common = anySignal && !IsNamedEntry(symbols.NameBytes(symbol)) ? signal : plain;
+        ReadOnlySpan<byte> name = symbols.NameBytes(symbol);
+        bool marked = (anySignal && !StartsWithAny(name, NamedEntries)) || (changesStack && !StartsWithAny(name, CalledByEntries)) || name.StartsWith("asm_call_"u8);
+        int common = marked ? signal : plain;
         int start = Begin(common, begin, to - begin);
         state = State.Initial;
         at = begin;
@@ -217,11 +225,11 @@ internal sealed class FrameWriter
         return last;
     }
 
-    private static bool IsNamedEntry(ReadOnlySpan<byte> name)
+    private static bool StartsWithAny(ReadOnlySpan<byte> name, string[] words)
     {
-        foreach (string entry in NamedEntries)
+        foreach (string word in words)
         {
-            if (name.Length >= entry.Length && System.Text.Ascii.Equals(name[..entry.Length], entry))
+            if (name.Length >= word.Length && System.Text.Ascii.Equals(name[..word.Length], word))
             {
                 return true;
             }
@@ -239,6 +247,13 @@ internal sealed class FrameWriter
         }
 
         Advance(place);
+        if (next.Rule == Rule.OtherStack)
+        {
+            WriteOtherStack(next);
+            state = next;
+            return;
+        }
+
         if (next.Rule != state.Rule)
         {
             WriteRule(next.Rule);
@@ -322,6 +337,37 @@ internal sealed class FrameWriter
                 frames.U8(Restore | ReturnAddress);
                 break;
         }
+    }
+
+    // The word that RSP points at leads to the caller's stack; the frame itself is taken to end on this one.
+    private void WriteOtherStack(in State next)
+    {
+        frames.U8(DefCfa);
+        frames.Unsigned(Rsp);
+        frames.Unsigned(8);
+        WriteThroughStack(Expression, ReturnAddress, next.CfaOffset - 8);
+        WriteThroughStack(ValExpression, Rsp, next.CfaOffset);
+        if (next.Bp == OrcBase.PreviousSp)
+        {
+            WriteThroughStack(Expression, Rbp, next.CfaOffset + next.BpOffset);
+        }
+        else
+        {
+            WriteBp(next);
+        }
+    }
+
+    private void WriteThroughStack(byte operation, byte register, int offset)
+    {
+        var expression = new ByteBuffer(16);
+        expression.U8(OpBreg0 + Rsp);
+        expression.Signed(0);
+        expression.U8(OpDeref);
+        Add(expression, offset);
+        frames.U8(operation);
+        frames.Unsigned(register);
+        frames.Unsigned((uint)expression.Length);
+        frames.Bytes(expression.Written.Span);
     }
 
     private void SavedAbove(int register, int bytes)
@@ -437,6 +483,7 @@ internal sealed class FrameWriter
                 OrcKind.Registers => Rule.AllSaved,
                 OrcKind.InterruptFrame => Rule.InterruptFrame,
                 OrcKind.EndOfStack => Rule.Nobody,
+                OrcKind.Call when row.Sp == OrcBase.SpIndirect => Rule.OtherStack,
                 _ => Rule.Usual,
             };
             return row.Sp is OrcBase.Undefined or OrcBase.PreviousSp
