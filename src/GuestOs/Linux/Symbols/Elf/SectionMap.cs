@@ -37,8 +37,14 @@ internal static class SectionMap
         (".brk", "__brk_base", "__brk_limit", false, true),
     ];
 
+    // gdb warns of each section that a debug file lacks, but not of those that the prelinker is known to add.
+    private const string UnwarnedName = ".gnu.conflict";
+
     /// <summary>The sections, ascending and apart from one another.</summary>
-    public static List<MemorySection> Of(KernelImage image, SymbolTable symbols)
+    /// <param name="image">The kernel and its modules.</param>
+    /// <param name="symbols">The kernel's symbols.</param>
+    /// <param name="besideDebugFile">A debugger will lay vmlinux's own debug file over this one.</param>
+    public static List<MemorySection> Of(KernelImage image, SymbolTable symbols, bool besideDebugFile)
     {
         var sections = new List<MemorySection>();
         foreach ((string name, string startName, string? endName, bool executable, bool writable) in Kernel)
@@ -55,7 +61,7 @@ internal static class SectionMap
         {
             if (module.TextLength > 0)
             {
-                sections.Add(new MemorySection($".text.{module.Name}", module.TextAddress, module.TextAddress + module.TextLength, true, false));
+                sections.Add(new MemorySection(besideDebugFile ? UnwarnedName : $".text.{module.Name}", module.TextAddress, module.TextAddress + module.TextLength, true, false));
             }
         }
 

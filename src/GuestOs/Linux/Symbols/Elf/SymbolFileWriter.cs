@@ -19,7 +19,7 @@ internal static class SymbolFileWriter
             return null;
         }
 
-        List<MemorySection> memory = SectionMap.Of(image, symbols);
+        List<MemorySection> memory = SectionMap.Of(image, symbols, besideDebugFile: !types);
         var dwarf = new DwarfWriter(image);
         if (types)
         {
@@ -184,7 +184,12 @@ internal static class SymbolFileWriter
         {
             sections.Add(new Section
             {
-                Name = name, Type = type, Flags = flags, Parts = parts, Alignment = alignment, EntryBytes = entryBytes,
+                Name = name,
+                Type = type,
+                Flags = flags,
+                Parts = parts,
+                Alignment = alignment,
+                EntryBytes = entryBytes,
                 Size = (ulong)parts.Sum(part => (long)part.Length),
             });
             return sections.Count - 1;
