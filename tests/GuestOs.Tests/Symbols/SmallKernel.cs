@@ -110,8 +110,13 @@ internal sealed class SmallKernel
         return BitConverter.ToUInt64(bytes);
     }
 
-    public KernelImage Build(ulong running = 0)
+    /// <summary>The kernel in RAM, found again; <paramref name="early"/> before it has written a VMCOREINFO.</summary>
+    public KernelImage Build(ulong running = 0, bool early = false)
     {
+        const string Banner = "Linux version " + SyntheticKernel.Release + " (gcc) #1 SMP";
+        Image.Write(Kernel.Physical(Text + 0x1B8_3000), Encoding.ASCII.GetBytes(Banner));
+        byte[] notes = [4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, .. "GNU\0"u8, .. Convert.FromHexString(SyntheticKernel.BuildId)];
+        Image.Write(Kernel.Physical(Text + 0x1B8_4000), notes);
         if (modules.Count == 0)
         {
             Write(Modules, Modules);
@@ -138,6 +143,7 @@ internal sealed class SmallKernel
             (places, 'R', "__start_orc_unwind_ip"), (places + ((ulong)rows.Count * 4), 'R', "__stop_orc_unwind_ip"), (entries, 'R', "__start_orc_unwind"),
             (entries + ((ulong)rows.Count * 6), 'R', "__stop_orc_unwind"), (InitTask, 'D', "init_task"), (Modules, 'd', "modules"),
             (Text + 0x1B8_0000, 'D', "__per_cpu_offset"), (Text + 0x1B8_1000, 'D', "nr_cpu_ids"), (Text + 0x1B8_2000, 'D', "panic_cpu"),
+            (Text + 0x1B8_3000, 'D', "linux_banner"), (Text + 0x1B8_4000, 'R', "__start_notes"), (Text + 0x1B8_4000 + (ulong)notes.Length, 'R', "__stop_notes"),
             (Text + 0x1C0_0000, 'T', "_sinittext"), (Text + 0x1C0_1000, 'T', "_einittext"), (Text + 0x1F0_0000, 'B', "_end"),
         })
         {
@@ -145,7 +151,15 @@ internal sealed class SmallKernel
         }
 
         symbols.WriteTo(Kernel, Image, Text + 0x100_0000);
-        Kernel.WithVmCoreInfo(Kernel.VmCoreInfoText(Kernel.RingVmCoreInfo() + symbols.VmCoreInfoLines));
+        if (early)
+        {
+            Kernel.WithEarlyLog((0, 5, Banner), (0, 0, "Kernel panic - not syncing: x"));
+        }
+        else
+        {
+            Kernel.WithVmCoreInfo(Kernel.VmCoreInfoText(Kernel.RingVmCoreInfo() + symbols.VmCoreInfoLines));
+        }
+
         Image.Cpus.Add(GuestImage.LongMode(Kernel.Cr3, Text));
         KernelImage? found = KernelImage.Find(Image);
         Assert.NotNull(found);

@@ -40,6 +40,26 @@ public sealed class TaskListTests
         }
     }
 
+    [Fact]
+    public void A_kernel_that_has_said_nothing_of_itself_yet_is_read_all_the_same()
+    {
+        var kernel = new SmallKernel();
+        kernel.AddTask(1, 1, "swapper/0", 0, null);
+        for (uint i = 0; i < 300; i++)
+        {
+            kernel.Function(0x1000 + (i * 16), $"function_{i}");
+        }
+
+        KernelImage image = kernel.Build(early: true);
+        Assert.True(image.Kernel.Info.IsReconstructed);
+        Assert.Empty(image.Problems);
+        Assert.Equal(kernel.Kernel.Kaslr, image.KaslrOffset);
+        Assert.Equal(SyntheticKernel.BuildId, image.BuildId);
+        Assert.Equal([0, 1], image.Tasks.Select(task => task.Pid));
+        Assert.True(image.TryFindSymbol(kernel.Text + 0x1017, out KernelSymbol symbol, out _));
+        Assert.Equal("function_1", symbol.Name);
+    }
+
     [Theory]
     [InlineData("round", "goes on after")]
     [InlineData("self", "goes on after")]
