@@ -151,6 +151,13 @@ public sealed class KernelImage
     /// </param>
     public Elf.SymbolFile? CreateSymbolFile(bool types = true) => Elf.SymbolFileWriter.Write(this, types);
 
+    /// <summary>
+    /// Makes a small file for a gdb that is to use the kernel's debug package: the frames of the functions that go over to
+    /// an interrupt's stack, where the package's own tables end a backtrace. gdb asks the file first that was loaded first:
+    /// add-symbol-file this one, then the other. Null when the kernel has no ORC.
+    /// </summary>
+    public Elf.SymbolFile? CreateStackSwitchFile() => Elf.SymbolFileWriter.WriteStackSwitches(this);
+
     internal StackFrame Describe(ulong pc, ulong sp, bool interrupted)
     {
         // The place a call returns to may be the next function's beginning: after one that never returns.

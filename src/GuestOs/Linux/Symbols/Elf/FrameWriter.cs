@@ -33,10 +33,19 @@ internal sealed class FrameWriter
     private State state;
     private long rowsLeft;
 
-    public FrameWriter()
+    private readonly bool stackSwitchesOnly;
+
+    /// <param name="stackSwitchesOnly">Only functions that go over to another stack, which compilers' own tables describe wrongly.</param>
+    public FrameWriter(bool stackSwitchesOnly = false)
     {
+        this.stackSwitchesOnly = stackSwitchesOnly;
         plain = WriteCommon("\0"u8, false);
         signal = WriteCommon("zS\0"u8, false);
+        if (stackSwitchesOnly)
+        {
+            return;
+        }
+
         int outermost = WriteCommon("\0"u8, true);
 
         // A call to nowhere, and user code: nobody in the kernel called that.
@@ -185,7 +194,7 @@ internal sealed class FrameWriter
             rowsLeft--;
         }
 
-        if (!anyKnown)
+        if (!anyKnown || (stackSwitchesOnly && !changesStack))
         {
             return last;
         }

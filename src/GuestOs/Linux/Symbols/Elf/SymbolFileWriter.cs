@@ -59,6 +59,21 @@ internal static class SymbolFileWriter
         return new SymbolFile(SymbolFileKey.Of(image, types), file.Compose(memory));
     }
 
+    /// <summary>A file with nothing but the frames of functions that go over to another stack.</summary>
+    public static SymbolFile? WriteStackSwitches(KernelImage image)
+    {
+        if (image.Symbols is not { } symbols || image.Orc is not { } orc)
+        {
+            return null;
+        }
+
+        var frames = new FrameWriter(stackSwitchesOnly: true);
+        frames.Write(symbols, orc, image.Text.Start, image.Text.End);
+        var file = new Layout();
+        file.Add(".debug_frame", ProgBits, 0, [frames.Written], 8);
+        return new SymbolFile(SymbolFileKey.Of(image, types: false), file.Compose([]));
+    }
+
     private static ReadOnlyMemory<byte> WriteFrames(KernelImage image, SymbolTable symbols)
     {
         if (image.Orc is not { } orc)
