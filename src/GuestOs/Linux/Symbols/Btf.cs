@@ -32,6 +32,7 @@ public sealed class Btf
     private readonly int stringsAt;
     private readonly int stringsLength;
     private readonly Btf? below;
+    private Dictionary<int, long>? sizes;
 
     private Btf(byte[] data, int[] places, int stringsAt, int stringsLength, Btf? below)
     {
@@ -343,7 +344,13 @@ public sealed class Btf
 
     private long SizeOf(int id, int depth)
     {
-        BtfType type = this[Resolve(id)];
+        id = Resolve(id);
+        if (id < firstId && below is not null)
+        {
+            return below.SizeOf(id, depth);
+        }
+
+        BtfType type = this[id];
         switch (type.Kind)
         {
             case BtfKind.Pointer:
@@ -351,9 +358,17 @@ public sealed class Btf
             case BtfKind.Int or BtfKind.Float or BtfKind.Enum or BtfKind.Enum64 or BtfKind.Struct or BtfKind.Union:
                 return type.SizeOrType;
             case BtfKind.Array when depth < MaxDepth:
-                (int element, uint length) = ArrayData(type);
-                long size = SizeOf(element, depth + 1);
-                return size is <= 0 or > int.MaxValue ? 0 : size * length;
+                // Each array once: arrays of arrays of arrays may be asked for as often as there are members.
+                sizes ??= [];
+                if (!sizes.TryGetValue(id, out long known))
+                {
+                    (int element, uint length) = ArrayData(type);
+                    long size = SizeOf(element, depth + 1);
+                    known = size is <= 0 or > int.MaxValue ? 0 : size * length;
+                    sizes[id] = known;
+                }
+
+                return known;
             default:
                 return 0;
         }

@@ -20,11 +20,14 @@ internal sealed class ModuleList
     /// <summary>Sections of one module; those compiled with a section for each function have thousands.</summary>
     public const int MaxSections = 1 << 14;
 
+    /// <summary>Sections of all modules.</summary>
+    public const int MaxAllSections = 1 << 18;
+
     /// <summary>Types of all modules.</summary>
     public const int MaxAllTypes = 1 << 21;
 
     /// <summary>Bytes read of all modules: thousands of them may all point at the same memory.</summary>
-    public const int MaxAllBytes = 1 << 28;
+    public const int MaxAllBytes = 1 << 27;
 
     private const int NameBytes = 56;
     private const int ElfSymbolBytes = 24;
@@ -35,6 +38,10 @@ internal sealed class ModuleList
     private readonly ProblemLog problems;
     private readonly StructLayout? module;
     private readonly StructLayout? kallsyms;
+    private readonly StructLayout? piece;
+    private readonly StructLayout? attributes;
+    private readonly StructLayout? attribute;
+    private int sectionsLeft = MaxAllSections;
     private int typesLeft = MaxAllTypes;
     private int bytesLeft = MaxAllBytes;
 
@@ -46,6 +53,9 @@ internal sealed class ModuleList
         this.problems = problems;
         module = StructLayout.Find(memory, types, "module");
         kallsyms = StructLayout.Find(memory, types, "mod_kallsyms");
+        piece = StructLayout.Find(memory, types, "module_memory");
+        attributes = StructLayout.Find(memory, types, "module_sect_attrs");
+        attribute = StructLayout.Find(memory, types, "module_sect_attr");
     }
 
     /// <summary>The loaded modules, newest first as in the kernel's list.</summary>
@@ -140,7 +150,7 @@ internal sealed class ModuleList
             one.TextLength = text;
             one.Length = all;
         }
-        else if (StructLayout.Find(memory, types, "module_memory") is { Size: > 0 } piece && piece.Has("base", "size") && module.Has("mem"))
+        else if (piece is { Size: > 0 } && piece.Has("base", "size") && module.Has("mem"))
         {
             // MOD_TEXT, MOD_DATA, MOD_RODATA, MOD_RO_AFTER_INIT; those of the initialisation follow.
             for (int kind = 0; kind < 4; kind++)
@@ -215,13 +225,11 @@ internal sealed class ModuleList
     private List<ModuleSection> ReadSections(KernelModule one)
     {
         var sections = new List<ModuleSection>();
-        StructLayout? attributes = StructLayout.Find(memory, types, "module_sect_attrs");
-        StructLayout? attribute = StructLayout.Find(memory, types, "module_sect_attr");
         if (attributes is not null && attribute is { Size: > 0 } && attributes.Has("nsections", "attrs") && attribute.Has("address", "battr.attr.name")
             && module!.TryRead(one.Address, "sect_attrs", out ulong at) && at != 0 && attributes.TryRead(at, "nsections", out uint count))
         {
             var text = new byte[128];
-            for (uint i = 0; i < Math.Min(count, MaxSections); i++)
+            for (uint i = 0; i < Math.Min(count, MaxSections) && sectionsLeft-- > 0; i++)
             {
                 ulong entry = at + (ulong)attributes.Offset("attrs") + (i * (ulong)attribute.Size);
                 if (!attribute.TryRead(entry, "address", out ulong address) || !attribute.TryRead(entry, "battr.attr.name", out ulong nameAt))

@@ -14,6 +14,9 @@ public sealed class SymbolTable
     /// <summary>Longest name taken, as in the kernel (KSYM_NAME_LEN, 512 since 6.1).</summary>
     public const int MaxNameBytes = 512;
 
+    // A guest that gives all symbols one hash must not make this quadratic; the first of a name is the one that is found.
+    private const int LongestProbe = 64;
+
     private readonly ulong[] addresses;
     private readonly byte[] types;
     private readonly int[] nameStarts;
@@ -115,7 +118,8 @@ public sealed class SymbolTable
         }
 
         int mask = table.Length - 1;
-        for (int at = Hash(name) & mask; table[at] != 0; at = (at + 1) & mask)
+        int at = Hash(name) & mask;
+        for (int probe = 0; probe < LongestProbe && table[at] != 0; probe++, at = (at + 1) & mask)
         {
             if (NameBytes(table[at] - 1).SequenceEqual(name))
             {
@@ -147,8 +151,6 @@ public sealed class SymbolTable
         var table = new int[System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Count * 2)];
         int mask = table.Length - 1;
 
-        // A guest that gives all symbols one name must not make this quadratic; the first is the one that is found.
-        const int LongestProbe = 64;
         for (int i = 0; i < Count; i++)
         {
             int at = Hash(NameBytes(i)) & mask;

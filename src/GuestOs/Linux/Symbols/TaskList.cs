@@ -9,6 +9,9 @@ internal sealed class TaskList
     /// <summary>Tasks read. PID_MAX_LIMIT is 4 million, and no image that was ever debugged came near.</summary>
     public const int MaxTasks = 1 << 17;
 
+    /// <summary>Links followed in all lists: a thread's may lead through all of memory without meeting a task.</summary>
+    public const int MaxLinks = 4 * MaxTasks;
+
     private const int NameBytes = 16;
     private const uint KernelThread = 0x0020_0000;
     private const uint TaskIdle = 0x402, ReportedStates = 0x7F, LockWait = 0x1000;
@@ -23,6 +26,7 @@ internal sealed class TaskList
     private readonly HashSet<ulong> seen = [];
     private readonly List<KernelTask> found = [];
     private readonly Dictionary<ulong, int> running = [];
+    private int linksLeft = MaxLinks;
 
     private TaskList(KernelMemory memory, Btf types, StructLayout task, ProblemLog problems)
     {
@@ -111,7 +115,7 @@ internal sealed class TaskList
                 return;
             }
 
-            if (!leaders.Add(at) || found.Count >= MaxTasks)
+            if (!leaders.Add(at) || found.Count >= MaxTasks || --linksLeft < 0)
             {
                 problems.Add($"tasks: the list goes on after {found.Count}, or round");
                 return;
@@ -132,7 +136,7 @@ internal sealed class TaskList
         var links = new HashSet<ulong> { start };
         for (ulong at = start; memory.TryRead(at, out at) && at != start;)
         {
-            if (!links.Add(at) || found.Count >= MaxTasks)
+            if (!links.Add(at) || found.Count >= MaxTasks || --linksLeft < 0)
             {
                 problems.Add($"tasks: the threads of one process go on after {links.Count}, or round");
                 return;
