@@ -9,7 +9,7 @@ namespace Snapshots;
 /// asked for. Whatever is wrong with the file is an <see cref="ArchiveException"/> that names the place. Any thread may
 /// call; one at a time is served.
 /// </summary>
-public sealed class ArchiveReader : IMachineView, IDisposable
+public sealed class ArchiveReader : IMachineImage
 {
     private readonly ArchiveFile file;
     private readonly ArchiveHead head;
@@ -29,6 +29,15 @@ public sealed class ArchiveReader : IMachineView, IDisposable
 
     /// <summary>Bytes of the file.</summary>
     public long Length => file.Length;
+
+    /// <inheritdoc/>
+    public string Format => "gdbstub archive";
+
+    /// <inheritdoc/>
+    public CaptureInfo Capture => head.Info.Capture;
+
+    /// <inheritdoc/>
+    public bool HasRegisters => true;
 
     /// <summary>What the archive says about itself.</summary>
     public ArchiveInfo Info => head.Info;
@@ -113,6 +122,9 @@ public sealed class ArchiveReader : IMachineView, IDisposable
             return pages.IsZero((long)(address / GuestMemory.PageSize));
         }
     }
+
+    /// <summary>False: an archive has all of RAM.</summary>
+    public bool IsLeftOut(ulong address) => false;
 
     /// <inheritdoc/>
     public void Dispose()
