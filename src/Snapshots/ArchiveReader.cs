@@ -46,6 +46,9 @@ public sealed class ArchiveReader : IMachineImage
     public MachineState State => head.State
         ?? throw new ArchiveException($"{Path}: the archive is of a foreign dump: it has memory, but no machine's state");
 
+    /// <summary>The same; null in an archive of a foreign dump.</summary>
+    public MachineState? SavedState => head.State;
+
     /// <summary>Pages stored, equal ones counted once.</summary>
     public long StoredPages => head.Layout.Blocks;
 

@@ -5,33 +5,33 @@ using Snapshots;
 
 namespace Cli.Archives;
 
-/// <summary>Serves an archive to debuggers. Each connection has an overlay of its own; the file is only read.</summary>
+/// <summary>Serves an archive, or a dump somebody else wrote, to debuggers. Each connection has an overlay of its own; the file is only read.</summary>
 internal sealed class ArchiveServer : IAsyncDisposable
 {
-    private readonly ArchiveReader reader;
+    private readonly IMachineImage image;
 
-    private ArchiveServer(ArchiveReader reader, GdbListener listener)
+    private ArchiveServer(IMachineImage image, GdbListener listener)
     {
-        this.reader = reader;
+        this.image = image;
         Listener = listener;
     }
 
     /// <summary>Where it listens.</summary>
     public GdbListener Listener { get; }
 
-    /// <summary>Opens the archive and starts to listen.</summary>
-    public static ArchiveServer Start(string path, GdbEndpoint endpoint, bool expose, ILogger logger)
+    /// <summary>Opens the file and starts to listen.</summary>
+    public static ArchiveServer Start(string path, ulong? rawBase, GdbEndpoint endpoint, bool expose, ILogger logger)
     {
-        ArchiveReader reader = ArchiveReader.Open(path);
+        IMachineImage image = DumpDescription.Open(path, rawBase);
         try
         {
-            var options = new DebugOptions { Guest = new GuestInformation(() => reader.Info.Capture) };
-            var provider = new ImageTargetProvider(() => new OverlayView(reader), options);
-            return new ArchiveServer(reader, GdbListener.Start(endpoint, provider, logger, expose));
+            var options = new DebugOptions { Guest = new GuestInformation(() => image.Capture) };
+            var provider = new ImageTargetProvider(() => new OverlayView(image), options);
+            return new ArchiveServer(image, GdbListener.Start(endpoint, provider, logger, expose));
         }
         catch
         {
-            reader.Dispose();
+            image.Dispose();
             throw;
         }
     }
@@ -40,6 +40,6 @@ internal sealed class ArchiveServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Listener.DisposeAsync();
-        reader.Dispose();
+        image.Dispose();
     }
 }

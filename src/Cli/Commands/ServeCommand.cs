@@ -12,6 +12,7 @@ internal sealed class ServeCommand : Command, IExample
     private readonly Argument<string> archive = CommonOptions.ArchiveIdOrFile();
     private readonly Option<string?> gdb = CommonOptions.Gdb();
     private readonly Option<bool> expose = CommonOptions.GdbExpose();
+    private readonly Option<string?> rawBase = CommonOptions.RawBase();
     private readonly Option<string?> store = CommonOptions.Store();
 
     /// <summary>The command.</summary>
@@ -21,25 +22,27 @@ internal sealed class ServeCommand : Command, IExample
         Add(archive);
         Add(gdb);
         Add(expose);
+        Add(rawBase);
         Add(store);
         SetAction((parsed, _) =>
         {
             GdbEndpoint endpoint = CommonOptions.ReadGdb(parsed, gdb, expose) ?? throw new UsageError("--gdb none leaves nothing to serve");
             string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), CommonOptions.ReadStore(parsed, store));
-            return ServeAsync(path, endpoint, parsed.GetValue(expose), CommonOptions.ReadLogLevel(parsed));
+            return ServeAsync(path, CommonOptions.ReadRawBase(parsed, rawBase), endpoint, parsed.GetValue(expose), CommonOptions.ReadLogLevel(parsed));
         });
     }
 
     /// <inheritdoc/>
     public string Example => """
         gdbstub serve latest --gdb tcp:127.0.0.1:1234
+        gdbstub serve ./vmcore
         gdb -ex 'target remote | gdbstub serve latest --gdb stdio'
         """;
 
-    private static async Task<int> ServeAsync(string path, GdbEndpoint endpoint, bool expose, LogLevel level)
+    private static async Task<int> ServeAsync(string path, ulong? rawBase, GdbEndpoint endpoint, bool expose, LogLevel level)
     {
         using ILoggerFactory loggers = Logging.Create(level);
-        await using ArchiveServer server = ArchiveServer.Start(path, endpoint, expose, loggers.CreateLogger("gdb"));
+        await using ArchiveServer server = ArchiveServer.Start(path, rawBase, endpoint, expose, loggers.CreateLogger("gdb"));
         if (GdbAddress.Warn(endpoint) is { } warning)
         {
             Console.Error.WriteLine($"gdbstub: {warning}");

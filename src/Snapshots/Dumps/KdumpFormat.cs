@@ -71,7 +71,7 @@ internal static class KdumpFormat
         int cpu = BinaryPrimitives.ReadInt32LittleEndian(head.AsSpan(456));
         return new DumpContents
         {
-            Format = $"kdump-compressed, version {version}{(file is FlattenedFile ? ", flattened" : "")}{(level == 0 ? "" : $", filtered by level {level}")}",
+            Format = $"kdump-compressed, version {version}{(file is FlattenedFile ? ", flattened" : "")}{((level & ~1) == 0 ? "" : $", filtered by level {level}")}",
             Pages = new KdumpPages(file, memory, stored, ram, descriptors),
             Notes = notes,
             Release = release is "" or "(unknown)" ? null : release,

@@ -21,6 +21,8 @@ public sealed class UsageTests
     [InlineData("serve latest --gdb tcp:0.0.0.0:1")]
     [InlineData("verify")]
     [InlineData("rm")]
+    [InlineData("import")]
+    [InlineData("serve latest --raw-base nowhere")]
     public async Task Wrong_usage_is_one_line_and_exit_code_2(string arguments)
     {
         (int code, string output, string error) = await BuiltProgram.RunAsync(arguments);
@@ -40,6 +42,7 @@ public sealed class UsageTests
     [InlineData("debug")]
     [InlineData("verify")]
     [InlineData("rm")]
+    [InlineData("import")]
     [InlineData("demo")]
     public async Task Every_help_has_an_example(string command)
     {
