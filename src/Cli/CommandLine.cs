@@ -37,6 +37,7 @@ internal static class CommandLine
         new ServeCommand(),
         new DebugCommand(),
         new ImportCommand(),
+        new ExportCommand(),
         new VerifyCommand(),
         new RemoveCommand(),
         new DemoCommand(),

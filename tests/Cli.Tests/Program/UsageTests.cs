@@ -23,6 +23,8 @@ public sealed class UsageTests
     [InlineData("rm")]
     [InlineData("import")]
     [InlineData("serve latest --raw-base nowhere")]
+    [InlineData("export latest")]
+    [InlineData("export latest --format raw --filter zero -o x")]
     public async Task Wrong_usage_is_one_line_and_exit_code_2(string arguments)
     {
         (int code, string output, string error) = await BuiltProgram.RunAsync(arguments);
@@ -43,6 +45,7 @@ public sealed class UsageTests
     [InlineData("verify")]
     [InlineData("rm")]
     [InlineData("import")]
+    [InlineData("export")]
     [InlineData("demo")]
     public async Task Every_help_has_an_example(string command)
     {
