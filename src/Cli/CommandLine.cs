@@ -40,6 +40,7 @@ internal static class CommandLine
         new ExportCommand(),
         new VerifyCommand(),
         new RemoveCommand(),
+        new PruneCommand(),
         new DemoCommand(),
     };
 

@@ -15,6 +15,10 @@ public sealed class UsageTests
     [InlineData("run --kernel k --wait --gdb none")]
     [InlineData("run --kernel k --log-level loud")]
     [InlineData("ls extra")]
+    [InlineData("ls --since yesteryear")]
+    [InlineData("ls -n few")]
+    [InlineData("prune")]
+    [InlineData("prune --keep some")]
     [InlineData("show")]
     [InlineData("show --frobnicate")]
     [InlineData("serve latest --gdb nowhere")]
@@ -46,6 +50,7 @@ public sealed class UsageTests
     [InlineData("rm")]
     [InlineData("import")]
     [InlineData("export")]
+    [InlineData("prune")]
     [InlineData("demo")]
     public async Task Every_help_has_an_example(string command)
     {
