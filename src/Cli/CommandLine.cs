@@ -37,8 +37,11 @@ internal static class CommandLine
         new ServeCommand(),
         new DebugCommand(),
         new SymbolsCommand(),
+        new ImportCommand(),
+        new ExportCommand(),
         new VerifyCommand(),
         new RemoveCommand(),
+        new PruneCommand(),
         new DemoCommand(),
     };
 

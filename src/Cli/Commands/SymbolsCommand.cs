@@ -22,6 +22,7 @@ internal sealed class SymbolsCommand : Command, IExample
         Description = "Symbols and unwinding only: gdb then takes the rest from the kernel's debug package, found by build id",
     };
 
+    private readonly Option<string?> rawBase = CommonOptions.RawBase();
     private readonly Option<string?> store = CommonOptions.Store();
 
     /// <summary>The command.</summary>
@@ -31,9 +32,11 @@ internal sealed class SymbolsCommand : Command, IExample
         Add(archive);
         Add(output);
         Add(noTypes);
+        Add(rawBase);
         Add(store);
         SetAction(parsed => Write(
             ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), CommonOptions.ReadStore(parsed, store)),
+            CommonOptions.ReadRawBase(parsed, rawBase),
             parsed.GetValue(output)!,
             !parsed.GetValue(noTypes)));
     }
@@ -44,9 +47,9 @@ internal sealed class SymbolsCommand : Command, IExample
         lldb kernel.elf -o 'gdb-remote 127.0.0.1:1234'
         """;
 
-    private static void Write(string path, string output, bool types)
+    private static void Write(string path, ulong? rawBase, string output, bool types)
     {
-        using ArchiveReader reader = ArchiveReader.Open(path);
+        using IMachineImage reader = DumpDescription.Open(path, rawBase);
         KernelImage image = KernelImage.Find(reader) ?? throw new UserError($"there is no Linux kernel in {path}");
         SymbolFile? file = image.CreateSymbolFile(types);
         foreach (string problem in image.Problems)
