@@ -30,6 +30,44 @@ internal sealed class Arguments
     /// <summary>The text given, or null.</summary>
     public string? Text(string name) => values.GetValueOrDefault(name);
 
+    /// <summary>The text given, or an <see cref="ArgumentException"/>.</summary>
+    public string Required(string name) => Text(name) ?? throw new ArgumentException($"{name} is missing");
+
+    /// <summary>The words given, with commas between them, each of which must be among <paramref name="known"/>; all of those without any.</summary>
+    public IReadOnlyList<string> Selection(string name, IReadOnlyList<string> known)
+    {
+        if (Text(name) is not { } text)
+        {
+            return known;
+        }
+
+        string[] chosen = text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        foreach (string word in chosen)
+        {
+            if (!known.Contains(word))
+            {
+                throw new ArgumentException($"{name} does not know '{word}'; there are {string.Join(", ", known)}");
+            }
+        }
+
+        // In the list's order, whatever order they were named in.
+        return [.. known.Where(chosen.Contains)];
+    }
+
+    /// <summary>The member of an enumeration given by its name in any case, or <paramref name="otherwise"/>.</summary>
+    public TChoice Choice<TChoice>(string name, TChoice otherwise)
+        where TChoice : struct, Enum
+    {
+        if (Text(name) is not { } text)
+        {
+            return otherwise;
+        }
+
+        return Enum.TryParse(text, ignoreCase: true, out TChoice choice) && Enum.IsDefined(choice)
+            ? choice
+            : throw new ArgumentException($"{name} takes one of {string.Join(", ", Enum.GetNames<TChoice>()).ToLowerInvariant()}, not '{text}'");
+    }
+
     /// <summary>The number given, which must be in range, or <paramref name="otherwise"/>.</summary>
     public int Number(string name, int otherwise, int least, int most)
     {

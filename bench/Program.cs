@@ -1,15 +1,21 @@
-// What we claim about speed, measured. `boot` compares us with QEMU in one run, `freeze` measures the pause of a snapshot.
+// What we claim about speed and size, measured: see docs/benchmarks.md.
 using Bench;
+using Bench.Comparison;
+using Bench.Processes;
+using Bench.Stress;
 
 try
 {
     return args switch
     {
-        ["boot", .. var rest] => BootBenchmark.Run(Arguments.Parse(rest, "--guest", "--runs", "--timeout")),
+        ["engine", .. var rest] => EngineBenchmark.Run(Arguments.Parse(rest, EngineBenchmark.Options)),
+        ["stress", .. var rest] => StressBenchmark.Run(Arguments.Parse(rest, StressBenchmark.Options)),
+        ["memory", .. var rest] => MemoryBenchmark.Run(Arguments.Parse(rest, MemoryBenchmark.Options)),
         ["freeze", .. var rest] => FreezeBenchmark.Run(Arguments.Parse(rest, "--freezes", "--fill", "--directory")),
-        // Not for people: the process BootBenchmark starts for each run of ours.
-        [BootChild.Command, var directory, var append] => BootChild.Run(directory, append),
-        _ => throw new ArgumentException("usage: boot --guest DIR [--runs N] [--timeout S] | freeze [--freezes N] [--fill PERCENT] [--directory DIR]"),
+        ["stub", .. var rest] => StubBenchmark.Run(Arguments.Parse(rest, "--runs")),
+        // Not for people: the process that is started for each run of our machine.
+        [MachineChild.Command, .. var rest] => MachineChild.Run(rest),
+        _ => throw new ArgumentException("usage: engine | stress | memory | freeze | stub, and options: see scripts/bench"),
     };
 }
 catch (Exception e) when (e is ArgumentException or IOException or BenchmarkException)

@@ -36,8 +36,12 @@ internal static class CommandLine
         new ShowCommand(),
         new ServeCommand(),
         new DebugCommand(),
+        new SymbolsCommand(),
+        new ImportCommand(),
+        new ExportCommand(),
         new VerifyCommand(),
         new RemoveCommand(),
+        new PruneCommand(),
         new DemoCommand(),
     };
 

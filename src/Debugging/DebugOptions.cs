@@ -11,6 +11,15 @@ public interface IGuestInformation
 
     /// <summary>What the guest is and what became of it, a few lines ended by '\n'; null when nothing is known.</summary>
     string? Describe(IMachineView view);
+
+    /// <summary>The crash in the guest's own words, for <c>monitor panic</c>; null when nothing is known of one.</summary>
+    string? Panic(IMachineView view) => null;
+
+    /// <summary>The kernel's VMCOREINFO text, which drgn asks for; null when there is none.</summary>
+    ReadOnlyMemory<byte>? Vmcoreinfo(IMachineView view) => null;
+
+    /// <summary>Where the kernel's text was loaded, for debuggers with its symbol file; null when that is not known.</summary>
+    ulong? TextSegment(IMachineView view) => null;
 }
 
 /// <summary>How a machine is presented.</summary>
@@ -22,9 +31,14 @@ public sealed record DebugOptions
     /// <summary>Monitor commands beside the built-in ones.</summary>
     public IReadOnlyList<MonitorCommand> Commands { get; init; } = [];
 
-    /// <summary>What a debugger's user reads who lets an image continue or step.</summary>
-    public string CannotRun { get; init; } =
-        "this is an archived machine, which does not run: examine its registers and memory, then detach; start a machine with 'gdbstub run'";
+    /// <summary>An image runs, in a private copy, as soon as it is continued or stepped; else only after <c>monitor fork</c>.</summary>
+    public bool Resume { get; init; }
+
+    /// <summary>Ends the server for <c>monitor quit</c> and says so; null where a debugger may not.</summary>
+    public Func<string>? Quit { get; init; }
+
+    /// <summary>What a debugger's user reads who lets an image run that does not; null for words of our own.</summary>
+    public string? CannotRun { get; init; }
 
     /// <summary>What one reads who writes to an image that takes no writes.</summary>
     public string CannotWrite { get; init; } = "this image is read-only";

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Debugging.Images;
 using Emulator;
 using GdbStub.Targets;
 
@@ -30,10 +31,7 @@ public sealed class ImageTargetProvider : ITargetProvider
     {
         try
         {
-            IMachineView view = open();
-            target = new MachineTarget(
-                new ImageAccess(view), options, view is IMutableMachineView, run: null, breakpoints: null, options.CannotRun, reset: null,
-                () => (view as IDisposable)?.Dispose());
+            target = new MachineTarget(new ImageConnection(open(), events, options.Resume), options);
             refusal = null;
             return true;
         }

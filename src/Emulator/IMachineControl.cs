@@ -1,3 +1,5 @@
+using Emulator.Time;
+
 namespace Emulator;
 
 /// <summary>A stretch of linear memory a debugger watches.</summary>
@@ -21,6 +23,9 @@ public interface IMachineControl : IMutableMachineView
 
     /// <summary>Makes <see cref="Run"/> return <see cref="MachineExitKind.Paused"/> soon (within about a millisecond). Any thread may call it.</summary>
     void RequestPause();
+
+    /// <summary>Where outside input enters; null where there is none. Posting is for any thread.</summary>
+    InputLog? Input => null;
 
     /// <summary>Replaces the set of linear addresses execution stops at, before the instruction there.</summary>
     void SetBreakpoints(IReadOnlyCollection<ulong> addresses);

@@ -17,6 +17,9 @@ public interface IMachineView
     /// <summary>The vCPUs, by number.</summary>
     IReadOnlyList<VcpuState> Vcpus { get; }
 
+    /// <summary>How many they are.</summary>
+    int VcpuCount => Vcpus.Count;
+
     /// <summary>The vCPU to look at first: the one that panicked, or that caused the stop.</summary>
     int CurrentVcpu { get; }
 
@@ -34,6 +37,19 @@ public interface IMachineView
 
     /// <summary>True when the 4 KiB page at <paramref name="address"/> is RAM that was never written: it reads as zeros.</summary>
     bool IsUntouched(ulong address);
+
+    /// <summary>
+    /// Everything apart from RAM, from which a machine can go on; null for an image that has only memory and registers. A
+    /// live machine makes it at each call.
+    /// </summary>
+    MachineState? WholeState => null;
+
+    /// <summary>The last exceptions, interrupts and mode switches; null for what never ran here.</summary>
+    ExceptionJournal? Journal => null;
+
+    /// <summary>A quick look at the registers of a vCPU.</summary>
+    void Glance(int vcpu, out VcpuGlance glance) =>
+        glance = VcpuGlance.Of(Vcpus[vcpu], WholeState?.Devices.LocalApics[vcpu].ApicBase ?? 0);
 }
 
 /// <summary>A view that can be changed: a live machine, or an overlay over something that can not.</summary>

@@ -65,6 +65,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         for (int i = 0; i < vcpus.Length; i++)
         {
             vcpus[i].Apic = Chipset.LocalApics[i];
+            vcpus[i].KeepJournal(Journal);
         }
 
         PowerOn();
@@ -84,10 +85,19 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
     public GuestMemory Memory => memory;
 
     /// <inheritdoc/>
+    public ExceptionJournal Journal { get; } = new();
+
+    /// <inheritdoc/>
+    public MachineState? WholeState => Save();
+
+    /// <inheritdoc/>
     public IReadOnlyList<PhysicalRange> Ram => space.Ram;
 
     /// <inheritdoc/>
     public IReadOnlyList<VcpuState> Vcpus => Array.ConvertAll(vcpus, vcpu => vcpu.Save());
+
+    /// <inheritdoc/>
+    public int VcpuCount => vcpus.Length;
 
     /// <inheritdoc/>
     public int CurrentVcpu => stopCause?.Vcpu ?? 0;
@@ -116,6 +126,35 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         ("bytes of guest memory allocated", memory.AllocatedPages * GuestMemory.PageSize),
         ("blocks decoded", vcpus.Sum(vcpu => vcpu.Blocks.Decoded)),
     ];
+
+    /// <summary>
+    /// Makes a machine that goes on where <paramref name="view"/> stands: the same RAM, copied, and the same state, with a TLB that is empty. Of
+    /// <paramref name="options"/> what the state fixes (memory, vCPUs, seed) is taken from the view. Throws <see cref="ArgumentException"/>
+    /// when the view is not a whole machine, or not one of ours.
+    /// </summary>
+    public static Machine From(IMachineView view, MachineOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(view);
+        ArgumentNullException.ThrowIfNull(options);
+        MachineState state = view.WholeState
+            ?? throw new ArgumentException("the image has memory and registers, but no state of the devices: it is not a whole machine", nameof(view));
+        if (!RamMap.TrySize(view.Ram, out ulong size))
+        {
+            throw new ArgumentException("the image's RAM is not laid out as a machine's here", nameof(view));
+        }
+
+        var machine = new Machine(options with { Memory = size, Vcpus = state.Vcpus.Length, Seed = state.Seed });
+        try
+        {
+            machine.Load(state, view);
+            return machine;
+        }
+        catch
+        {
+            machine.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>
     /// Puts a guest into the powered-on machine: ACPI tables, memory map, kernel and its files. The request's memory map
@@ -161,12 +200,68 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
     /// <summary>Takes over a saved machine and its RAM. Throws <see cref="ArgumentException"/> naming what does not fit.</summary>
     public void Load(MachineState state, MemorySnapshot ram)
     {
+        CheckFits(state);
+        memory.Restore(ram);
+        LoadState(state);
+    }
+
+    /// <summary>
+    /// Takes over a saved machine and copies its RAM out of <paramref name="ram"/>, which may be any image with RAM where this
+    /// machine has it. Throws <see cref="ArgumentException"/> naming what does not fit; what the image throws passes through, and
+    /// the machine must then be loaded again.
+    /// </summary>
+    public void Load(MachineState state, IMachineView ram)
+    {
+        ArgumentNullException.ThrowIfNull(ram);
+        CheckFits(state);
+        if (!ram.Ram.SequenceEqual(space.Ram))
+        {
+            throw new ArgumentException("the image's RAM is not where this machine's is", nameof(ram));
+        }
+
+        memory.Clear();
+
+        // Nobody has an address of a page now; to look for one at each would take longer than the copying.
+        Action<ulong, nint>? moved = memory.PageMoved;
+        memory.PageMoved = null;
+        try
+        {
+            CopyRam(ram);
+        }
+        finally
+        {
+            memory.PageMoved = moved;
+        }
+
+        LoadState(state);
+    }
+
+    private unsafe void CopyRam(IMachineView ram)
+    {
+        foreach (PhysicalRange range in space.Ram)
+        {
+            for (ulong at = range.Start; at < range.Start + range.Length; at += GuestMemory.PageSize)
+            {
+                if (!ram.IsUntouched(at) && space.TryRamPage(at >> 12, out ulong page)
+                    && ram.ReadPhysical(at, new Span<byte>(memory.WritePage(page), GuestMemory.PageSize)) != GuestMemory.PageSize)
+                {
+                    throw new ArgumentException($"the image has no page at {at:x}h", nameof(ram));
+                }
+            }
+        }
+    }
+
+    private void CheckFits(MachineState state)
+    {
+        ArgumentNullException.ThrowIfNull(state);
         if (state.Version != MachineState.CurrentVersion || state.Vcpus.Length != vcpus.Length || state.Seed != random.Seed)
         {
             throw new ArgumentException($"the state is version {state.Version} with {state.Vcpus.Length} vCPUs and seed {state.Seed}: it does not fit this machine", nameof(state));
         }
+    }
 
-        memory.Restore(ram);
+    private void LoadState(MachineState state)
+    {
         SetTime(state.InstructionCount);
         random.Draws = state.RandomDraws;
         Chipset.Load(state.Devices);
@@ -257,6 +352,9 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
 
     /// <inheritdoc/>
     public int ReadPhysical(ulong address, Span<byte> destination) => space.Read(address, destination);
+
+    /// <inheritdoc/>
+    public void Glance(int vcpu, out VcpuGlance glance) => vcpus[vcpu].Glance(out glance);
 
     /// <inheritdoc/>
     public bool IsUntouched(ulong address) => space.TryRamPage(address >> 12, out ulong page) && memory.IsUntouched(page);

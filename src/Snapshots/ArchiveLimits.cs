@@ -35,6 +35,30 @@ public static class ArchiveLimits
     /// <summary>Bytes of one stored page.</summary>
     public const int BlockBytes = GuestMemory.PageSize;
 
+    /// <summary>Program headers of an ELF dump.</summary>
+    public const int ElfSegments = 1 << 17;
+
+    /// <summary>Bytes of the notes of a foreign dump, all its PT_NOTE segments together.</summary>
+    public const int NotesBytes = 64 << 20;
+
+    /// <summary>Ranges of RAM of a foreign dump that is only looked at; an archive takes <see cref="RamRanges"/>.</summary>
+    public const int DumpRanges = 1 << 20;
+
+    /// <summary>Pieces of a flattened file.</summary>
+    public const int FlattenedPieces = 1 << 23;
+
+    /// <summary>Ranges of a LiME file.</summary>
+    public const int LimeRanges = 4096;
+
+    /// <summary>Groups of a VMware state file.</summary>
+    public const int VmwareGroups = 4096;
+
+    /// <summary>Tags of one group of a VMware state file.</summary>
+    public const int VmwareTags = 1 << 20;
+
+    /// <summary>Regions of memory of a VMware state file.</summary>
+    public const int VmwareRegions = 64;
+
     /// <summary>Problems a verification lists; it counts the others.</summary>
     public const int ListedProblems = 100;
 }

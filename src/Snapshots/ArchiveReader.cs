@@ -9,7 +9,7 @@ namespace Snapshots;
 /// asked for. Whatever is wrong with the file is an <see cref="ArchiveException"/> that names the place. Any thread may
 /// call; one at a time is served.
 /// </summary>
-public sealed class ArchiveReader : IMachineView, IDisposable
+public sealed class ArchiveReader : IMachineImage
 {
     private readonly ArchiveFile file;
     private readonly ArchiveHead head;
@@ -30,12 +30,24 @@ public sealed class ArchiveReader : IMachineView, IDisposable
     /// <summary>Bytes of the file.</summary>
     public long Length => file.Length;
 
+    /// <inheritdoc/>
+    public string Format => "gdbstub archive";
+
+    /// <inheritdoc/>
+    public CaptureInfo Capture => head.Info.Capture;
+
+    /// <inheritdoc/>
+    public bool HasRegisters => true;
+
     /// <summary>What the archive says about itself.</summary>
     public ArchiveInfo Info => head.Info;
 
     /// <summary>Everything apart from RAM.</summary>
     public MachineState State => head.State
         ?? throw new ArchiveException($"{Path}: the archive is of a foreign dump: it has memory, but no machine's state");
+
+    /// <summary>The same; null in an archive of a foreign dump.</summary>
+    public MachineState? SavedState => head.State;
 
     /// <summary>Pages stored, equal ones counted once.</summary>
     public long StoredPages => head.Layout.Blocks;
@@ -54,6 +66,8 @@ public sealed class ArchiveReader : IMachineView, IDisposable
 
     /// <inheritdoc/>
     public MachineExit? StopCause => head.Info.Capture.StopCause;
+
+    MachineState? IMachineView.WholeState => head.State;
 
     internal ArchiveHead Head => head;
 
@@ -113,6 +127,9 @@ public sealed class ArchiveReader : IMachineView, IDisposable
             return pages.IsZero((long)(address / GuestMemory.PageSize));
         }
     }
+
+    /// <summary>False: an archive has all of RAM.</summary>
+    public bool IsLeftOut(ulong address) => false;
 
     /// <inheritdoc/>
     public void Dispose()

@@ -7,16 +7,18 @@ namespace Snapshots;
 /// A private, changeable copy of a view for one debugger session: pages and registers are copied when they are first
 /// written, and what is below never changes. Belongs to one session; not thread-safe.
 /// </summary>
-public sealed class OverlayView : IMutableMachineView
+public sealed class OverlayView : IMutableMachineView, IDisposable
 {
     private readonly IMachineView below;
     private readonly Dictionary<ulong, byte[]> pages = [];
+    private readonly bool owns;
     private VcpuState[]? vcpus;
 
-    /// <summary>An overlay that so far equals <paramref name="below"/>.</summary>
-    public OverlayView(IMachineView below)
+    /// <summary>An overlay that so far equals <paramref name="below"/>, which is disposed with it if <paramref name="owns"/> says so.</summary>
+    public OverlayView(IMachineView below, bool owns = false)
     {
         ArgumentNullException.ThrowIfNull(below);
+        this.owns = owns;
         this.below = below;
     }
 
@@ -37,6 +39,9 @@ public sealed class OverlayView : IMutableMachineView
 
     /// <inheritdoc/>
     public MachineExit? StopCause => below.StopCause;
+
+    /// <inheritdoc/>
+    public MachineState? WholeState => below.WholeState is { } state && vcpus is not null ? state with { Vcpus = [.. vcpus] } : below.WholeState;
 
     /// <inheritdoc/>
     public int ReadPhysical(ulong address, Span<byte> destination)
@@ -116,5 +121,14 @@ public sealed class OverlayView : IMutableMachineView
 
         vcpus ??= [.. below.Vcpus];
         vcpus[index] = state;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (owns)
+        {
+            (below as IDisposable)?.Dispose();
+        }
     }
 }

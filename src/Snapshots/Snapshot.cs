@@ -59,6 +59,8 @@ public sealed class Snapshot : IMachineView, IDisposable
     /// <inheritdoc/>
     public MachineExit? StopCause => Info.StopCause;
 
+    MachineState? IMachineView.WholeState => State;
+
     /// <summary>
     /// Another snapshot of the same instant with a life of its own: one for a debugger, one for the archive writer.
     /// <paramref name="info"/> replaces what is known, once more has been found out. Not after this one is disposed.

@@ -32,7 +32,7 @@ public sealed class DebuggerTests(DebianRuns runs)
         Assert.Contains("Hardware access (read/write) watchpoint 3: *(long *) $slot", output, StringComparison.Ordinal);
         Assert.Matches(@"Hardware access \(read/write\) watchpoint 3: \*\(long \*\) \$slot Value = \S+ 0x[0-9a-f]{16} in", output);
         Assert.Matches(@"\$5 = \[ .*\] \[Inferior", output);
-        Assert.Contains("[Inferior 1 (Remote target) detached]", output, StringComparison.Ordinal);
+        Assert.Contains("detached]", output, StringComparison.Ordinal);
     }
 
     [Fact]

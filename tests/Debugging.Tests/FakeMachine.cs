@@ -20,6 +20,9 @@ internal sealed class FakeMachine : IMachineControl
     public const ulong UserPhysical = 0x8_0000;
     public const ulong Crash = Code + 0x20;
 
+    /// <summary>nop; iret.</summary>
+    public const ulong Handler = Code + 0x30;
+
     /// <summary>Bytes of RAM.</summary>
     public const int Size = 0x10_0000;
 
@@ -31,12 +34,16 @@ internal sealed class FakeMachine : IMachineControl
     private Watchpoint[] watchpoints = [];
     private VcpuState vcpu = InitialVcpu();
     private volatile bool pause;
+    private volatile bool interrupt;
+    private ulong interrupted;
 
     public FakeMachine()
     {
         Loop.CopyTo(ram, (int)CodePhysical);
         ram[CodePhysical + 0x20] = 0xF4;
         ram[CodePhysical + 0x21] = 0x90;
+        ram[CodePhysical + 0x30] = 0x90;
+        ram[CodePhysical + 0x31] = 0xCF;
         foreach (ulong top in new[] { KernelTables, UserTables })
         {
             Table(top, 0, 0x14000);
@@ -75,6 +82,8 @@ internal sealed class FakeMachine : IMachineControl
     public ulong InstructionCount { get; private set; }
 
     public MachineExit? StopCause { get; set; }
+
+    public ExceptionJournal? Journal { get; } = new();
 
     public int ReadPhysical(ulong address, Span<byte> destination)
     {
@@ -125,6 +134,9 @@ internal sealed class FakeMachine : IMachineControl
     }
 
     public void SetWatchpoints(IReadOnlyCollection<Watchpoint> replacements) => watchpoints = [.. replacements];
+
+    /// <summary>An interrupt comes before the next instruction.</summary>
+    public void Interrupt() => interrupt = true;
 
     /// <summary>Puts the vCPU elsewhere, as if it had run there.</summary>
     public void Change(Func<VcpuState, VcpuState> change) => vcpu = change(vcpu);
@@ -201,6 +213,16 @@ internal sealed class FakeMachine : IMachineControl
 
     private MachineExit? Execute()
     {
+        if (interrupt)
+        {
+            interrupt = false;
+            Journal!.Record(InstructionCount, 0, JournalKind.Interrupt, 0x20, 0, VcpuGlance.Of(vcpu, 0));
+            interrupted = vcpu.Rip;
+            vcpu = vcpu with { Rip = Handler };
+            InstructionCount++;
+            return null;
+        }
+
         // The program's page: the fetch needs no more of a page walk than that.
         int at = (int)(CodePhysical + (vcpu.Rip & 0xFFF));
         ulong[] gpr = vcpu.Gpr;
@@ -211,6 +233,10 @@ internal sealed class FakeMachine : IMachineControl
         {
             case 0x90:
                 next += 1;
+                break;
+
+            case 0xCF:
+                next = interrupted;
                 break;
 
             case 0xF4:

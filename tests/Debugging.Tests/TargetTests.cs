@@ -241,7 +241,10 @@ public sealed class TargetTests
     public void Monitor_help_lists_every_command_with_its_help()
     {
         string help = Open(new FakeMachine()).Monitor!.Execute(1, "help");
-        foreach (string name in new[] { "help", "info", "dmesg", "phys", "reset" })
+        foreach (string name in new[]
+        {
+            "help", "info", "where", "dmesg", "panic", "regs", "journal", "phys", "walk", "maps", "devices", "nmi", "power", "step", "fork", "reset", "quit",
+        })
         {
             Assert.Contains(help.Split('\n'), line => line.StartsWith(name + " ", StringComparison.Ordinal) && line.Length > 30);
         }
@@ -258,6 +261,105 @@ public sealed class TargetTests
             "stopped: a reset was asked for by a triple fault\ntime: 0 ns since power-on\nram: 0x0-0xfffff (1024 KiB)\n"
             + "vcpu 0* rip=0xffffffff81000000 cr3=0x10000 64-bit, ring 0\nguest: a test\n",
             info);
+    }
+
+    [Fact]
+    public void Monitor_walk_shows_each_table_entry()
+    {
+        IDebugTarget target = Open(new FakeMachine());
+        Assert.Equal(
+            """
+            0xffffffff81000123: 4-level paging, cr3 0x10000
+              PML4[511] at 0x10ff8 = 0x0000000000012007 present writable user
+              PDPT[510] at 0x12ff0 = 0x0000000000013007 present writable user
+              PD  [  8] at 0x13040 = 0x0000000000015007 present writable user
+              PT  [  0] at 0x15000 = 0x0000000000040007 present writable user
+            rwx user, 4 KiB page, physical 0x40123 (RAM)
+
+            """,
+            target.Monitor!.Execute(1, "walk 0xffffffff81000123"));
+        Assert.Contains("not mapped, as everything from 0x8000000000 to 0xffffffffff", target.Monitor.Execute(1, "walk 0x8000000000"), StringComparison.Ordinal);
+        Assert.Contains("not an address of this space", target.Monitor.Execute(1, "walk 0x800000000000"), StringComparison.Ordinal);
+        Assert.StartsWith("usage", target.Monitor.Execute(1, "walk"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Monitor_maps_joins_what_is_alike()
+    {
+        IDebugTarget target = Open(new FakeMachine());
+        Assert.Equal(
+            """
+            0000000000400000-0000000000400fff rwx user        4 KiB 0x80000
+            ffffffff81000000-ffffffff81000fff rwx user        4 KiB 0x40000
+            ffffffff81200000-ffffffff81201fff rwx user        8 KiB 0x60000
+
+            """,
+            target.Monitor!.Execute(1, "maps"));
+        Assert.Equal("nothing is mapped there\n", target.Monitor.Execute(1, "maps 0x500000 0x600000"));
+    }
+
+    [Fact]
+    public void Tables_that_lead_in_circles_end_a_list_of_maps()
+    {
+        var machine = new FakeMachine();
+
+        // Each entry of the top table leads to the top table, at every level.
+        byte[] table = new byte[4096];
+        for (int i = 0; i < table.Length; i += 8)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(table.AsSpan(i), FakeMachine.KernelTables | 7);
+        }
+
+        machine.WritePhysical(FakeMachine.KernelTables, table);
+        Assert.Contains("there is more: 'monitor maps 0x", Open(machine).Monitor!.Execute(1, "maps"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Regions_are_the_stretches_that_are_mapped_alike()
+    {
+        IDebugTarget target = Open(new FakeMachine());
+        Assert.Equal(
+            new MemoryRegion(FakeMachine.Data, FakeMachine.Data + 0x1FFF, MemoryAccess.Read | MemoryAccess.Write | MemoryAccess.Execute),
+            target.Regions!.Find(1, FakeMachine.Data + 0x10));
+        MemoryRegion hole = target.Regions.Find(1, FakeMachine.Data + 0x2000);
+        Assert.Equal((FakeMachine.Data + 0x2000, MemoryAccess.None), (hole.Start, hole.Access));
+        Span<ulong> dirty = stackalloc ulong[4];
+        Assert.Equal(2, target.Regions.DirtyPages(1, FakeMachine.Data, FakeMachine.Data + 0xFFFF, dirty));
+        Assert.Equal(FakeMachine.Data + 0x1000, dirty[1]);
+    }
+
+    [Fact]
+    public void Physical_memory_is_read_and_written_by_its_own_addresses()
+    {
+        IDebugTarget target = Open(new FakeMachine());
+        byte[] bytes = new byte[9];
+        Assert.Equal(9, target.PhysicalMemory!.Read(FakeMachine.UserPhysical, bytes));
+        Assert.Equal("user data"u8.ToArray(), bytes);
+        Assert.Equal(4, target.PhysicalMemory.Write(FakeMachine.UserPhysical, "USER"u8));
+        Assert.Equal(4, target.ReadMemory(1, FakeMachine.UserPage, bytes.AsSpan(0, 4)));
+        Assert.Equal("USER"u8.ToArray(), bytes[..4]);
+        Assert.Equal(0, target.PhysicalMemory.Read(FakeMachine.Size, bytes));
+    }
+
+    [Fact]
+    public void The_time_stamp_counter_is_the_machines_time_and_what_it_is_ahead()
+    {
+        var machine = new FakeMachine();
+        machine.Change(vcpu => vcpu with { Msrs = new SortedDictionary<uint, ulong>(vcpu.Msrs) { [0x10] = 0x100 } });
+        machine.Run(5);
+        Assert.Equal("0501000000000000", Read(Open(machine), "tsc"));
+    }
+
+    [Fact]
+    public void Monitor_journal_tells_of_interrupts()
+    {
+        var machine = new FakeMachine();
+        Assert.Equal("nothing has happened yet\n", Open(machine).Monitor!.Execute(1, "journal"));
+        machine.Interrupt();
+        machine.Run(3);
+        string journal = Open(machine).Monitor!.Execute(1, "journal 5");
+        Assert.StartsWith("#1 at 0 ns, vCPU 0: interrupt 20h, at 0010:ffffffff81000000, 64-bit, ring 0, cr3 10000\n", journal, StringComparison.Ordinal);
+        Assert.Contains("rax 0000000000001000", journal, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -63,7 +63,7 @@ internal sealed class Conversation
         return $"${payload}#{(sum & 255).ToString("x2", CultureInfo.InvariantCulture)}";
     }
 
-    /// <summary>The packets in a stream, by an independent reading of the manual: runs as gdb expands them, then escapes.</summary>
+    /// <summary>The packets and notifications (with their '%') in a stream, by an independent reading of the manual: runs as gdb expands them, then escapes.</summary>
     public static List<string> Payloads(string stream)
     {
         var packets = new List<string>();
@@ -75,11 +75,11 @@ internal sealed class Conversation
                 continue;
             }
 
-            Assert.Equal('$', stream[at]);
+            Assert.Contains(stream[at], "$%");
             int end = stream.IndexOf('#', at);
             string body = stream[(at + 1)..end];
-            Assert.Equal(Frame(body), stream[at..(end + 3)]);
-            packets.Add(Unescape(Expand(body)));
+            Assert.Equal(Frame(body)[1..], stream[(at + 1)..(end + 3)]);
+            packets.Add((stream[at] == '%' ? "%" : "") + Unescape(Expand(body)));
             at = end + 3;
         }
 

@@ -7,7 +7,7 @@ namespace GdbStub.Tests;
 /// A big-endian toy with two threads, four registers and 64 KiB of memory at 1000h: nothing of it is x86, so whatever
 /// the server gets right, it got from the description.
 /// </summary>
-internal sealed class FakeTarget : IDebugTarget, ITargetWriter, IRunControl, IBreakpoints, IMonitor, ITargetProvider
+internal class FakeTarget : IDebugTarget, ITargetWriter, IRunControl, IBreakpoints, IMonitor, ITargetProvider
 {
     public const ulong MemoryStart = 0x1000;
 
@@ -45,19 +45,19 @@ internal sealed class FakeTarget : IDebugTarget, ITargetWriter, IRunControl, IBr
 
     public string? Refusal { get; init; }
 
-    public TargetError? ResumeError { get; set; }
+    public virtual TargetError? ResumeError { get; set; }
 
     public Exception? Failure { get; set; }
 
     public StopReport CurrentStop { get; set; } = new(1, StopReason.Signal, 5);
 
-    public bool Running { get; private set; }
+    public bool Running { get; protected set; }
 
     public int Disposals { get; private set; }
 
-    public int Opened { get; private set; }
+    public int Opened { get; protected set; }
 
-    public ITargetEvents? Events { get; private set; }
+    public ITargetEvents? Events { get; set; }
 
     public TargetDescription Description => Toy;
 
@@ -67,11 +67,11 @@ internal sealed class FakeTarget : IDebugTarget, ITargetWriter, IRunControl, IBr
 
     public IRunControl? RunControl => CanRun ? this : null;
 
-    public IBreakpoints? Breakpoints => CanRun ? this : null;
+    public virtual IBreakpoints? Breakpoints => CanRun ? this : null;
 
     public IMonitor? Monitor => this;
 
-    public bool TryOpen(ITargetEvents events, [NotNullWhen(true)] out IDebugTarget? target, [NotNullWhen(false)] out string? refusal)
+    public virtual bool TryOpen(ITargetEvents events, [NotNullWhen(true)] out IDebugTarget? target, [NotNullWhen(false)] out string? refusal)
     {
         Opened++;
         Events = events;
@@ -137,7 +137,7 @@ internal sealed class FakeTarget : IDebugTarget, ITargetWriter, IRunControl, IBr
         return null;
     }
 
-    public TargetError? Resume(IReadOnlyList<ThreadAction> actions)
+    public virtual TargetError? Resume(IReadOnlyList<ThreadAction> actions)
     {
         Calls.Add("resume " + string.Join(' ', actions.Select(action => $"{action.Thread}:{action.Kind}:{action.Signal}")));
         Running = ResumeError is null;
@@ -169,7 +169,7 @@ internal sealed class FakeTarget : IDebugTarget, ITargetWriter, IRunControl, IBr
 
     public TargetError Unsupported(TargetAbility ability) => new(TargetError.NotPermitted, $"the toy cannot {ability}");
 
-    public void Dispose()
+    public virtual void Dispose()
     {
         Disposals++;
         Running = false;

@@ -169,6 +169,40 @@ public sealed class ListenerTests : IDisposable
     }
 
     [Fact]
+    public async Task A_client_that_takes_nothing_does_not_keep_the_listener_from_closing()
+    {
+        var target = new FakeTarget();
+        GdbListener listener = GdbListener.Start(new GdbEndpoint.Tcp(IPAddress.Loopback, 0), target, NullLogger.Instance);
+        using Socket client = await ConnectAsync(listener.Endpoint);
+        await SendAsync(client, "$QStartNoAckMode#b0+");
+        byte[] greed = Encoding.Latin1.GetBytes(string.Concat(Enumerable.Repeat(Conversation.Frame("x1000,10000"), 1000)));
+        client.Blocking = false;
+        Task sending = Task.Run(() => client.Send(greed, SocketFlags.None, out _), Cancel);
+        await Until(() => target.Opened == 1);
+        await listener.DisposeAsync();
+        Assert.Equal(1, target.Disposals);
+        await sending;
+    }
+
+    [Fact]
+    public async Task A_running_target_is_interrupted_and_a_half_closed_client_lets_it_go()
+    {
+        var target = new FakeTarget();
+        await using GdbListener listener = GdbListener.Start(new GdbEndpoint.Tcp(IPAddress.Loopback, 0), target, NullLogger.Instance);
+        using Socket client = await ConnectAsync(listener.Endpoint);
+        await SendAsync(client, "$QStartNoAckMode#b0+$c#63\x03");
+        Assert.Equal("+$OK#9a", await ReceiveAsync(client, 7));
+        await Until(() => target.Calls.Contains("stop"));
+        target.Report(new StopReport(1, StopReason.Signal, 2));
+        Assert.StartsWith("$T02", await ReceiveAsync(client, "$T02thread:1;00:0* 1020;#00".Length), StringComparison.Ordinal);
+        await SendAsync(client, "$c#63");
+        await Until(() => target.Running);
+        client.Shutdown(SocketShutdown.Send);
+        Assert.Equal("", await ReceiveToEndAsync(client));
+        Assert.Equal(1, target.Disposals);
+    }
+
+    [Fact]
     public async Task Each_session_is_its_own()
     {
         await using GdbListener listener = GdbListener.Start(new GdbEndpoint.Tcp(IPAddress.Loopback, 0), new FakeTarget(), NullLogger.Instance);

@@ -86,8 +86,17 @@ internal sealed record ArchiveDescription
         };
     }
 
+    /// <summary>Describes a file that is in no store.</summary>
+    public static ArchiveDescription Of(IMachineImage image, CaptureInfo capture)
+    {
+        var file = new StoredArchive(
+            System.IO.Path.GetFileName(image.Path), image.Path, capture.Title, capture.HostTime, image.Length, ArchiveState.Whole,
+            new ArchiveInfo { Id = "", Writer = image.Format, Capture = capture });
+        return Of(file).With(image) with { PanicText = capture.PanicText };
+    }
+
     /// <summary>With what only the open archive tells.</summary>
-    public ArchiveDescription With(ArchiveReader reader)
+    public ArchiveDescription With(IMachineImage reader)
     {
         ulong bytes = 0;
         foreach (PhysicalRange range in reader.Ram)
@@ -95,7 +104,7 @@ internal sealed record ArchiveDescription
             bytes += range.Length;
         }
 
-        return this with { MemoryBytes = bytes, PanicText = reader.Info.Capture.PanicText };
+        return this with { MemoryBytes = bytes, PanicText = reader.Capture.PanicText };
     }
 
     private static string KindOf(CaptureKind kind) => kind switch

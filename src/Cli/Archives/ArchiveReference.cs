@@ -12,7 +12,7 @@ internal static class ArchiveReference
     public static string ResolvePath(string name, string storeDirectory)
     {
         CheckName(name);
-        if (name.Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal))
+        if (IsFile(name))
         {
             return File.Exists(name) ? name : throw new UserError($"there is no file {name}: 'gdbstub ls' lists the archives of the store");
         }
@@ -38,6 +38,23 @@ internal static class ArchiveReference
         catch (ArchiveException missing)
         {
             throw new UserError($"{missing.Message}: 'gdbstub ls' lists them", missing);
+        }
+    }
+
+    /// <summary>True when a name can only mean a file.</summary>
+    public static bool IsFile(string name) => name.Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal);
+
+    /// <summary>True when the store has an archive of that name.</summary>
+    public static bool IsInStore(string name, string storeDirectory)
+    {
+        try
+        {
+            _ = Find(name, storeDirectory);
+            return true;
+        }
+        catch (UserError)
+        {
+            return false;
         }
     }
 

@@ -1,45 +1,31 @@
 using Debugging;
+using Debugging.Processes;
 using GdbStub.Sessions;
 using Microsoft.Extensions.Logging;
 using Snapshots;
 
 namespace Cli.Archives;
 
-/// <summary>Serves an archive to debuggers. Each connection has an overlay of its own; the file is only read.</summary>
+/// <summary>
+/// Serves an archive, or a dump somebody else wrote, to debuggers, and the rest of the store to those who attach to it. Each connection has an overlay
+/// of its own; the files are only read.
+/// </summary>
 internal sealed class ArchiveServer : IAsyncDisposable
 {
-    private readonly ArchiveReader reader;
-
-    private ArchiveServer(ArchiveReader reader, GdbListener listener)
-    {
-        this.reader = reader;
-        Listener = listener;
-    }
+    private ArchiveServer(GdbListener listener) => Listener = listener;
 
     /// <summary>Where it listens.</summary>
     public GdbListener Listener { get; }
 
-    /// <summary>Opens the archive and starts to listen.</summary>
-    public static ArchiveServer Start(string path, GdbEndpoint endpoint, bool expose, ILogger logger)
+    /// <summary>Looks at the file, so that a damaged one is noticed here, and starts to listen.</summary>
+    public static ArchiveServer Start(string path, ulong? rawBase, string storeDirectory, bool resume, GdbEndpoint endpoint, bool expose, ILogger logger)
     {
-        ArchiveReader reader = ArchiveReader.Open(path);
-        try
-        {
-            var options = new DebugOptions { Guest = new GuestInformation(() => reader.Info.Capture) };
-            var provider = new ImageTargetProvider(() => new OverlayView(reader), options);
-            return new ArchiveServer(reader, GdbListener.Start(endpoint, provider, logger, expose));
-        }
-        catch
-        {
-            reader.Dispose();
-            throw;
-        }
+        DumpDescription.Open(path, rawBase).Dispose();
+        var images = new StoreImages(Store.Open(storeDirectory), path, rawBase);
+        var provider = new ProcessTargetProvider(runner: null, images, images.Find(path) ?? path, new DebugOptions { Resume = resume });
+        return new ArchiveServer(GdbListener.Start(endpoint, provider, logger, expose));
     }
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
-    {
-        await Listener.DisposeAsync();
-        reader.Dispose();
-    }
+    public ValueTask DisposeAsync() => Listener.DisposeAsync();
 }

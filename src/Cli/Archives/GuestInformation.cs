@@ -11,6 +11,12 @@ namespace Cli.Archives;
 /// <param name="crash">What the machine is kept for, if it is; asked each time.</param>
 internal sealed class GuestInformation(Func<CaptureInfo?> crash) : IGuestInformation
 {
+    /// <summary>The end of the log is what tells of a crash; <c>monitor dmesg</c> has all of it.</summary>
+    private const int PanicLines = 80;
+
+    /// <summary>Where an x86-64 kernel's text is linked: __START_KERNEL_map and CONFIG_PHYSICAL_START. Source: Linux, Documentation/arch/x86/x86_64/mm.rst.</summary>
+    private const ulong LinkedText = 0xFFFF_FFFF_8100_0000;
+
     /// <inheritdoc/>
     public string? KernelLog(IMachineView view) => LinuxKernel.FindRunning(view)?.Log?.ToText() ?? crash()?.PanicText;
 
@@ -30,6 +36,33 @@ internal sealed class GuestInformation(Func<CaptureInfo?> crash) : IGuestInforma
         Line(text, "cause", capture?.Cause);
         return text.Length == 0 ? null : text.ToString();
     }
+
+    /// <inheritdoc/>
+    public string? Panic(IMachineView view)
+    {
+        if (crash() is not { } capture)
+        {
+            return null;
+        }
+
+        var text = new StringBuilder();
+        Line(text, "crash", capture.Title);
+        Line(text, "cause", capture.Cause);
+        string[] lines = (capture.PanicText ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        foreach (string line in lines.TakeLast(PanicLines))
+        {
+            text.Append(line).Append('\n');
+        }
+
+        return text.ToString();
+    }
+
+    /// <inheritdoc/>
+    public ReadOnlyMemory<byte>? Vmcoreinfo(IMachineView view) =>
+        LinuxKernel.FindRunning(view)?.Info.Text is { Length: > 0 } text ? text : null;
+
+    /// <inheritdoc/>
+    public ulong? TextSegment(IMachineView view) => LinuxKernel.FindRunning(view)?.Info.KernelOffset + LinkedText;
 
     private static void Line(StringBuilder text, string name, string? value)
     {

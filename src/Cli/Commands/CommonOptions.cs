@@ -56,8 +56,18 @@ internal static class CommonOptions
     /// <summary>An archive of the store, or a file.</summary>
     public static Argument<string> ArchiveIdOrFile() => new("ID|FILE")
     {
-        Description = "The archive's ID or the beginning of it; latest or -1 for the newest, -2 for the one before; or a file",
+        Description = "The archive's ID or the beginning of it; latest or -1 for the newest, -2 for the one before; or a file: an archive, or a dump of QEMU, makedumpfile, LiME or VMware",
     };
+
+    /// <summary>--raw-base.</summary>
+    public static Option<string?> RawBase() => new("--raw-base")
+    {
+        Description = "The file is RAM and nothing else, and its first byte has this guest-physical address (0 for most)",
+        HelpName = "addr",
+    };
+
+    /// <summary>What --raw-base says; null when it was not given.</summary>
+    public static ulong? ReadRawBase(ParseResult parsed, Option<string?> option) => Read<ulong?>(parsed, option, ReadAddress, null);
 
     /// <summary>--gdb.</summary>
     public static Option<string?> Gdb() => new("--gdb")
@@ -107,6 +117,14 @@ internal static class CommonOptions
         return text is null ? otherwise
             : reader(text, out T value, out string error) ? value
             : throw new UsageError($"{option.Name}: {error}");
+    }
+
+    private static bool ReadAddress(string text, out ulong? value, out string error)
+    {
+        bool read = Number.TryParse(text, out ulong number);
+        value = number;
+        error = read ? "" : $"'{text}' is not an address: give a number, for example 0 or 0x100000000";
+        return read;
     }
 
     /// <summary>Which of some words an option says.</summary>

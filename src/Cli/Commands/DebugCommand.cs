@@ -18,6 +18,7 @@ internal sealed class DebugCommand : Command, IExample
         Arity = ArgumentArity.ZeroOrMore,
     };
 
+    private readonly Option<string?> rawBase = CommonOptions.RawBase();
     private readonly Option<string?> store = CommonOptions.Store();
 
     /// <summary>The command.</summary>
@@ -26,9 +27,12 @@ internal sealed class DebugCommand : Command, IExample
     {
         Add(archive);
         Add(arguments);
+        Add(rawBase);
         Add(store);
         SetAction((parsed, _) => DebugAsync(
             ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), CommonOptions.ReadStore(parsed, store)),
+            CommonOptions.ReadRawBase(parsed, rawBase),
+            CommonOptions.ReadStore(parsed, store),
             parsed.GetValue(arguments) ?? [],
             CommonOptions.ReadLogLevel(parsed)));
     }
@@ -36,7 +40,7 @@ internal sealed class DebugCommand : Command, IExample
     /// <inheritdoc/>
     public string Example => "gdbstub debug latest\ngdbstub debug latest -- -batch -ex bt -ex 'info registers rip' vmlinux";
 
-    private static async Task<int> DebugAsync(string path, string[] arguments, LogLevel level)
+    private static async Task<int> DebugAsync(string path, ulong? rawBase, string store, string[] arguments, LogLevel level)
     {
         // A directory of ours with mode 0700, so that nobody else can even try the socket.
         DirectoryInfo directory = Directory.CreateTempSubdirectory("gdbstub-");
@@ -44,7 +48,7 @@ internal sealed class DebugCommand : Command, IExample
         {
             using ILoggerFactory loggers = Logging.Create(level);
             var endpoint = new GdbEndpoint.Unix(Path.Combine(directory.FullName, "gdb"));
-            await using ArchiveServer server = ArchiveServer.Start(path, endpoint, expose: false, loggers.CreateLogger("gdb"));
+            await using ArchiveServer server = ArchiveServer.Start(path, rawBase, store, resume: false, endpoint, expose: false, loggers.CreateLogger("gdb"));
             return await RunGdbAsync(endpoint.Path, arguments);
         }
         finally

@@ -12,7 +12,13 @@ internal sealed class ServeCommand : Command, IExample
     private readonly Argument<string> archive = CommonOptions.ArchiveIdOrFile();
     private readonly Option<string?> gdb = CommonOptions.Gdb();
     private readonly Option<bool> expose = CommonOptions.GdbExpose();
+    private readonly Option<string?> rawBase = CommonOptions.RawBase();
     private readonly Option<string?> store = CommonOptions.Store();
+
+    private readonly Option<bool> resume = new("--resume")
+    {
+        Description = "Continuing or stepping runs a private copy of the machine, from the crash on",
+    };
 
     /// <summary>The command.</summary>
     public ServeCommand()
@@ -21,28 +27,34 @@ internal sealed class ServeCommand : Command, IExample
         Add(archive);
         Add(gdb);
         Add(expose);
+        Add(rawBase);
         Add(store);
+        Add(resume);
         SetAction((parsed, _) =>
         {
             GdbEndpoint endpoint = CommonOptions.ReadGdb(parsed, gdb, expose) ?? throw new UsageError("--gdb none leaves nothing to serve");
-            string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), CommonOptions.ReadStore(parsed, store));
-            return ServeAsync(path, endpoint, parsed.GetValue(expose), CommonOptions.ReadLogLevel(parsed));
+            string directory = CommonOptions.ReadStore(parsed, store);
+            string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), directory);
+            ulong? ram = CommonOptions.ReadRawBase(parsed, rawBase);
+            return ServeAsync(path, ram, directory, parsed.GetValue(resume), endpoint, parsed.GetValue(expose), CommonOptions.ReadLogLevel(parsed));
         });
     }
 
     /// <inheritdoc/>
     public string Example => """
         gdbstub serve latest --gdb tcp:127.0.0.1:1234
+        gdbstub serve latest --resume
+        gdbstub serve ./vmcore
         gdb -ex 'target remote | gdbstub serve latest --gdb stdio'
         """;
 
-    private static async Task<int> ServeAsync(string path, GdbEndpoint endpoint, bool expose, LogLevel level)
+    private static async Task<int> ServeAsync(string path, ulong? rawBase, string store, bool resume, GdbEndpoint endpoint, bool expose, LogLevel level)
     {
         // Before anything is said: who reads where to connect may send the signal at once.
         var ended = new TaskCompletionSource();
         using var signals = new SignalWatch(_ => ended.TrySetResult());
         using ILoggerFactory loggers = Logging.Create(level);
-        await using ArchiveServer server = ArchiveServer.Start(path, endpoint, expose, loggers.CreateLogger("gdb"));
+        await using ArchiveServer server = ArchiveServer.Start(path, rawBase, store, resume, endpoint, expose, loggers.CreateLogger("gdb"));
         if (GdbAddress.Warn(endpoint) is { } warning)
         {
             Console.Error.WriteLine($"gdbstub: {warning}");

@@ -8,7 +8,8 @@ namespace Cli.Commands;
 /// <summary>gdbstub show: everything an archive says about itself.</summary>
 internal sealed class ShowCommand : Command, IExample
 {
-    private readonly Argument<string> id = CommonOptions.ArchiveId();
+    private readonly Argument<string> id = CommonOptions.ArchiveIdOrFile();
+    private readonly Option<string?> rawBase = CommonOptions.RawBase();
     private readonly Option<bool> json = new("--json") { Description = "One object" };
     private readonly Option<string?> store = CommonOptions.Store();
 
@@ -18,16 +19,33 @@ internal sealed class ShowCommand : Command, IExample
     {
         Add(id);
         Add(json);
+        Add(rawBase);
         Add(store);
-        SetAction(parsed => Show(parsed.GetRequiredValue(id), CommonOptions.ReadStore(parsed, store), parsed.GetValue(json)));
+        SetAction(parsed => Show(
+            parsed.GetRequiredValue(id), CommonOptions.ReadStore(parsed, store), CommonOptions.ReadRawBase(parsed, rawBase), parsed.GetValue(json)));
     }
 
     /// <inheritdoc/>
-    public string Example => "gdbstub show latest\ngdbstub show 3f --json";
+    public string Example => "gdbstub show latest\ngdbstub show 3f --json\ngdbstub show ./vmcore";
 
-    private static void Show(string id, string directory, bool json)
+    private static void Show(string name, string directory, ulong? rawBase, bool json)
     {
-        StoredArchive archive = ArchiveReference.Find(id, directory);
+        ArchiveDescription description = Describe(name, directory, rawBase);
+        Console.Out.Write(json
+            ? JsonSerializer.Serialize(description, ArchiveDescriptionJson.Default.ArchiveDescription) + Environment.NewLine
+            : ArchiveText.Details(description));
+    }
+
+    private static ArchiveDescription Describe(string name, string directory, ulong? rawBase)
+    {
+        if (ArchiveReference.IsFile(name) || (File.Exists(name) && !ArchiveReference.IsInStore(name, directory)))
+        {
+            string path = ArchiveReference.ResolvePath(name, directory);
+            using IMachineImage image = DumpDescription.Open(path, rawBase);
+            return ArchiveDescription.Of(image, DumpDescription.Complete(image));
+        }
+
+        StoredArchive archive = ArchiveReference.Find(name, directory);
         ArchiveDescription description = ArchiveDescription.Of(archive);
         if (archive.State == ArchiveState.Whole)
         {
@@ -35,8 +53,6 @@ internal sealed class ShowCommand : Command, IExample
             description = description.With(reader);
         }
 
-        Console.Out.Write(json
-            ? JsonSerializer.Serialize(description, ArchiveDescriptionJson.Default.ArchiveDescription) + Environment.NewLine
-            : ArchiveText.Details(description));
+        return description;
     }
 }

@@ -4,7 +4,7 @@ using Cli.Commands;
 using Cli.Consoles;
 using Cli.Supervision;
 using Debugging;
-using Debugging.Live;
+using Debugging.Processes;
 using GdbStub.Sessions;
 using Microsoft.Extensions.Logging;
 using Snapshots;
@@ -34,7 +34,7 @@ internal static class GuestRun
         var archives = new ArchiveQueue(new StoreArchiver(store), reporter, RetryArchiveAfter);
         var supervisor = new Supervisor(guest, new TrapPolicy(options.OnPanic, options.MaximumReboots), archives, reporter, options.Wait);
         using var signals = new SignalWatch(supervisor.RequestEnd);
-        await using GdbListener? listener = Listen(options, guest, supervisor, loggers);
+        await using GdbListener? listener = Listen(options, store, guest, supervisor, loggers);
         using IGuestConsole console = OpenConsole(options.Console, output);
         guest.Connect(console, debugPort ?? (options.DebugPort is null ? null : console));
         console.Listen(new ConsoleControl(supervisor, guest));
@@ -60,7 +60,7 @@ internal static class GuestRun
         return code;
     }
 
-    private static GdbListener? Listen(RunOptions options, GuestMachine guest, Supervisor supervisor, ILoggerFactory loggers)
+    private static GdbListener? Listen(RunOptions options, Store store, GuestMachine guest, Supervisor supervisor, ILoggerFactory loggers)
     {
         if (options.Gdb is null)
         {
@@ -72,9 +72,17 @@ internal static class GuestRun
             Console.Error.WriteLine($"gdbstub: {warning}");
         }
 
-        var presentation = new DebugOptions { Guest = new GuestInformation(() => guest.LastCrash) };
+        var presentation = new DebugOptions
+        {
+            Guest = new GuestInformation(() => guest.LastCrash),
+            Quit = () =>
+            {
+                supervisor.RequestEnd(EndRequest.Debugger);
+                return "the run ends\n";
+            },
+        };
         GdbListener listener = GdbListener.Start(
-            options.Gdb, new LiveTargetProvider(supervisor.Runner, presentation), loggers.CreateLogger("gdb"), options.GdbExpose);
+            options.Gdb, new ProcessTargetProvider(supervisor.Runner, new StoreImages(store), null, presentation), loggers.CreateLogger("gdb"), options.GdbExpose);
         if (options.Gdb is GdbEndpoint.Stdio)
         {
             // gdb started us, and nobody else can reach us when it is gone.

@@ -1,4 +1,5 @@
 using Emulator;
+using Emulator.Memory;
 
 namespace Debugging.Commands;
 
@@ -12,11 +13,9 @@ public sealed record MonitorCommand(string Name, string Arguments, string Help, 
 /// <summary>What a monitor command works on.</summary>
 public sealed class MonitorContext
 {
-    private readonly IMachineAccess access;
-
-    internal MonitorContext(IMachineAccess access, DebugOptions options, int vcpu)
+    internal MonitorContext(IMachineConnection connection, DebugOptions options, int vcpu)
     {
-        this.access = access;
+        Connection = connection;
         Options = options;
         Vcpu = vcpu;
     }
@@ -28,12 +27,16 @@ public sealed class MonitorContext
     public int Vcpu { get; }
 
     /// <summary>Why the machine stands still, or last did.</summary>
-    public MachineExit? Cause => access.Cause;
+    public MachineExit? Cause => Connection.Access.Cause;
+
+    /// <summary>What this debugger may do.</summary>
+    internal IMachineConnection Connection { get; }
 
     /// <summary>Looks at the machine while it stands still; keep it short, a running machine waits.</summary>
     public T Inspect<T>(Func<IMachineView, T> look)
     {
         ArgumentNullException.ThrowIfNull(look);
+        IMachineAccess access = Connection.Access;
         IMachineView view = access.Enter();
         try
         {
@@ -43,5 +46,12 @@ public sealed class MonitorContext
         {
             access.Leave();
         }
+    }
+
+    /// <summary>The registers of the selected vCPU that decide about translation.</summary>
+    internal PagingRegisters Paging(IMachineView view)
+    {
+        view.Glance(Vcpu, out VcpuGlance registers);
+        return X86.VirtualMemory.RegistersOf(registers);
     }
 }

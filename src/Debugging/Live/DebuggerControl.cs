@@ -1,73 +1,80 @@
-using Debugging.X86;
 using Emulator;
+using GdbStub.Agents;
 using GdbStub.Targets;
 
 namespace Debugging.Live;
 
 /// <summary>
-/// The one debugger that controls a live machine: its order, its breakpoints, and where its stops are reported. The order is
-/// guarded by the runner's lock; the breakpoints belong to the session and reach the machine when it is next resumed, so
-/// that a debugger that takes them out and puts them back at every stop costs nothing.
+/// The one debugger that controls a machine: its order and how it is carried out, its breakpoints, and where its stops are
+/// reported. The order is guarded by the runner's lock.
 /// </summary>
-internal sealed class DebuggerControl(MachineRunner runner, ITargetEvents events) : IRunControl, IBreakpoints
+internal sealed class DebuggerControl : IRunControl, IProgrammableBreakpoints, ISteppingPolicy
 {
-    private readonly HashSet<TargetBreakpoint> wanted = [];
-    private HashSet<TargetBreakpoint> applied = [];
-    private ulong start;
+    private readonly MachineRunner runner;
+    private readonly ITargetEvents events;
+    private readonly BreakpointSet breakpoints;
+    private ThreadAction action;
+    private ulong runStart;
+
+    // A single step met an interrupt: where its handler returns to, and with which stack.
+    private (ulong Pc, ulong Stack)? interrupted;
+
+    /// <param name="runner">Owns the machine.</param>
+    /// <param name="events">The session.</param>
+    /// <param name="breakpoints">May have been filled before there was a machine to run.</param>
+    public DebuggerControl(MachineRunner runner, ITargetEvents events, BreakpointSet breakpoints)
+    {
+        this.runner = runner;
+        this.events = events;
+        this.breakpoints = breakpoints;
+        breakpoints.Changed = () => runner.BreakpointsChanged(this);
+    }
 
     /// <summary>The debugger said to run and has not been told of a stop.</summary>
     public bool Resumed { get; private set; }
 
-    /// <summary>It said to run for one instruction.</summary>
-    public bool Stepping { get; private set; }
-
     /// <summary>It wants the machine back.</summary>
     public bool StopWanted { get; set; }
 
-    public TargetError? Resume(IReadOnlyList<ThreadAction> actions) =>
-        runner.Resume(this, actions.Any(action => action.Kind == ResumeKind.Step));
+    public bool StepsRanges => true;
+
+    public StepMask Supported => StepMask.Enable | StepMask.NoInterrupts;
+
+    public StepMask Current { get; set; } = StepMask.Enable | StepMask.NoInterrupts;
+
+    /// <summary>A step of one instruction, which may be made where it was ordered.</summary>
+    public bool IsSingleStep => action is { Kind: ResumeKind.Step, RangeEnd: 0 };
+
+    public TargetError? Resume(IReadOnlyList<ThreadAction> actions)
+    {
+        // One vCPU steps alone; all others wait for it.
+        ThreadAction order = actions.FirstOrDefault(one => one.Kind == ResumeKind.Step);
+        return runner.Resume(this, order.Kind == ResumeKind.Step ? order : new ThreadAction(0, ResumeKind.Continue, 0));
+    }
 
     public void RequestStop() => runner.RequestStop(this);
 
-    public TargetError? Insert(TargetBreakpoint breakpoint)
-    {
-        const int most = 65536;
-        lock (wanted)
-        {
-            if (wanted.Count >= most && !wanted.Contains(breakpoint))
-            {
-                return new TargetError(TargetError.Failed, $"there are {most} breakpoints already");
-            }
+    public TargetError? Insert(TargetBreakpoint breakpoint) => breakpoints.Insert(breakpoint);
 
-            wanted.Add(breakpoint);
-            return null;
-        }
-    }
+    public TargetError? Insert(TargetBreakpoint breakpoint, BreakpointProgram program) => breakpoints.Insert(breakpoint, program);
 
-    public TargetError? Remove(TargetBreakpoint breakpoint)
-    {
-        lock (wanted)
-        {
-            wanted.Remove(breakpoint);
-            return null;
-        }
-    }
+    public TargetError? Remove(TargetBreakpoint breakpoint) => breakpoints.Remove(breakpoint);
 
     /// <summary>An order to run begins.</summary>
-    public void Begin(bool step, ulong instructionCount)
+    public void Begin(ThreadAction order)
     {
         Resumed = true;
-        Stepping = step;
         StopWanted = false;
-        start = instructionCount;
+        action = order;
+        interrupted = null;
     }
 
     /// <summary>The order is fulfilled.</summary>
     public void Finish()
     {
         Resumed = false;
-        Stepping = false;
         StopWanted = false;
+        interrupted = null;
     }
 
     /// <summary>Tells the session.</summary>
@@ -76,23 +83,92 @@ internal sealed class DebuggerControl(MachineRunner runner, ITargetEvents events
     /// <summary>Sets the breakpoints in the machine if they differ from what it has, or <paramref name="always"/> in a machine that has none of them.</summary>
     public void Apply(IMachineControl machine, bool always = false)
     {
-        lock (wanted)
+        if (IsSingleStep && !always && interrupted is null)
         {
-            if (!always && applied.SetEquals(wanted))
-            {
-                return;
-            }
+            breakpoints.ApplyWatchpoints(machine);
+        }
+        else
+        {
+            breakpoints.Apply(machine, always, interrupted?.Pc);
+        }
+    }
 
-            applied = [.. wanted];
+    /// <summary>
+    /// Carries the order out until something stops the machine. Called on the machine's thread, again and again while an
+    /// order lasts: a pause in between is nobody's stop.
+    /// </summary>
+    public MachineExit Execute(IMachineControl machine)
+    {
+        runStart = machine.InstructionCount;
+        if (action.Kind == ResumeKind.Step)
+        {
+            while (true)
+            {
+                if (TryStep(machine, out MachineExit stepped))
+                {
+                    return stepped;
+                }
+            }
         }
 
-        machine.SetBreakpoints([.. applied.Where(one => one.Kind <= BreakpointKind.Hardware).Select(one => one.Address).Distinct()]);
-        machine.SetWatchpoints([.. applied.Where(one => one.Kind > BreakpointKind.Hardware).Select(one => new Watchpoint(one.Address, one.Length, one.Kind switch
+        while (true)
         {
-            BreakpointKind.Write => WatchKind.Write,
-            BreakpointKind.Read => WatchKind.Read,
-            _ => WatchKind.Access,
-        }))]);
+            MachineExit exit = machine.Run();
+            if (exit.Kind != MachineExitKind.Breakpoint)
+            {
+                return exit;
+            }
+
+            machine.Glance(exit.Vcpu, out VcpuGlance registers);
+            if (breakpoints.Stops(machine, exit.Vcpu, registers, events))
+            {
+                return exit;
+            }
+
+            runStart = machine.InstructionCount;
+        }
+    }
+
+    /// <summary>
+    /// One move towards the end of a step; false when there is more to do: an interrupt came first and its handler has to
+    /// run to its end, or the range is not left yet.
+    /// </summary>
+    public bool TryStep(IMachineControl machine, out MachineExit exit)
+    {
+        runStart = machine.InstructionCount;
+        if (interrupted is { } place)
+        {
+            return TryFinishHandler(machine, place, out exit);
+        }
+
+        machine.Glance(machine.CurrentVcpu, out VcpuGlance before);
+        ulong interrupts = machine.Journal?.Interrupts ?? 0;
+        exit = machine.Run(1);
+        if (exit.Kind != MachineExitKind.Stepped)
+        {
+            return true;
+        }
+
+        if ((Current & StepMask.NoInterrupts) != 0 && (machine.Journal?.Interrupts ?? 0) != interrupts)
+        {
+            interrupted = (before.LinearPc, before.Gpr[4]);
+            breakpoints.Apply(machine, extra: before.LinearPc);
+            return false;
+        }
+
+        if (action.RangeEnd == 0)
+        {
+            return true;
+        }
+
+        machine.Glance(exit.Vcpu, out VcpuGlance now);
+        if (breakpoints.IsAt(now.LinearPc) && breakpoints.Stops(machine, exit.Vcpu, now, events))
+        {
+            exit = exit with { Kind = MachineExitKind.Breakpoint };
+            return true;
+        }
+
+        return now.Rip < action.RangeStart || now.Rip >= action.RangeEnd;
     }
 
     /// <summary>The stop that a pause, breakpoint, watchpoint or step is to this debugger; null when it is none and the machine goes on.</summary>
@@ -103,17 +179,11 @@ internal sealed class DebuggerControl(MachineRunner runner, ITargetEvents events
             return null;
         }
 
+        machine.Glance(exit.Vcpu, out VcpuGlance registers);
         if (exit.Kind == MachineExitKind.Paused)
         {
-            bool moved = exit.InstructionCount > start;
-            if (moved && Stepping)
-            {
-                return StopReports.Ending(exit with { Kind = MachineExitKind.Stepped }, machine.CurrentVcpu, hardwareBreakpoint: false);
-            }
-
             // Paused just before a breakpoint: to go on from here would step over it.
-            ulong pc = X86Registers.LinearPc(machine.Vcpus[exit.Vcpu]);
-            if (moved && applied.Any(one => one.Kind <= BreakpointKind.Hardware && one.Address == pc))
+            if (exit.InstructionCount > runStart && breakpoints.IsAt(registers.LinearPc) && breakpoints.Stops(machine, exit.Vcpu, registers, events))
             {
                 exit = exit with { Kind = MachineExitKind.Breakpoint };
             }
@@ -123,12 +193,25 @@ internal sealed class DebuggerControl(MachineRunner runner, ITargetEvents events
             }
         }
 
-        return StopReports.Ending(exit, machine.CurrentVcpu, exit.Kind == MachineExitKind.Breakpoint && IsHardware(machine, exit.Vcpu));
+        return StopReports.Ending(exit, machine.CurrentVcpu, exit.Kind == MachineExitKind.Breakpoint && breakpoints.IsHardware(registers.LinearPc));
     }
 
-    private bool IsHardware(IMachineControl machine, int vcpu)
+    private bool TryFinishHandler(IMachineControl machine, (ulong Pc, ulong Stack) place, out MachineExit exit)
     {
-        ulong pc = X86Registers.LinearPc(machine.Vcpus[vcpu]);
-        return !applied.Any(one => one.Kind == BreakpointKind.Software && one.Address == pc);
+        exit = machine.Run();
+        if (exit.Kind != MachineExitKind.Breakpoint)
+        {
+            return true;
+        }
+
+        machine.Glance(exit.Vcpu, out VcpuGlance registers);
+        if (registers.LinearPc == place.Pc && registers.Gpr[4] == place.Stack)
+        {
+            // Back in the interrupted code, whose instruction is still to be executed.
+            interrupted = null;
+            return false;
+        }
+
+        return breakpoints.IsAt(registers.LinearPc) && breakpoints.Stops(machine, exit.Vcpu, registers, events);
     }
 }

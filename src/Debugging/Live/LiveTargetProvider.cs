@@ -9,9 +9,6 @@ namespace Debugging.Live;
 /// </summary>
 public sealed class LiveTargetProvider : ITargetProvider
 {
-    private const string Observing =
-        "another debugger controls this machine and this one only observes: read registers and memory, or connect again when the other has left";
-
     private readonly MachineRunner runner;
     private readonly DebugOptions options;
 
@@ -25,17 +22,16 @@ public sealed class LiveTargetProvider : ITargetProvider
     /// <inheritdoc/>
     public bool TryOpen(ITargetEvents events, [NotNullWhen(true)] out IDebugTarget? target, [NotNullWhen(false)] out string? refusal)
     {
-        DebuggerControl? control = runner.TryAttach(events);
-        target = control is null
-            ? new MachineTarget(runner, options with { CannotWrite = Observing }, writable: false, null, null, Observing, null, () => { })
-            : new MachineTarget(runner, options, writable: true, control, control, "", Restart, () => runner.Detach(control));
+        target = Open(events, 1);
         refusal = null;
         return true;
     }
 
-    private string Restart()
+    internal IDebugTarget Open(ITargetEvents events, int process)
     {
-        runner.Restart();
-        return "the guest was started again and stands at its first instruction; 'maintenance flush register-cache' makes gdb look again\n";
+        DebuggerControl? control = runner.TryAttach(events);
+        return control is null
+            ? new MachineTarget(new ObserverConnection(runner), options with { CannotWrite = ObserverConnection.Observing }, process)
+            : new MachineTarget(new LiveConnection(runner, control), options, process);
     }
 }

@@ -31,6 +31,7 @@ public sealed class MachineRunner : IMachineAccess
     private string? frozen;
     private Func<IMachineControl>? deferredRestart;
     private MachineExit? cause;
+    private MachineExit? handed;
     private DebuggerControl? debugger;
 
     /// <param name="machine">The machine; from now on only touched through this object.</param>
@@ -41,6 +42,12 @@ public sealed class MachineRunner : IMachineAccess
         this.machine = machine;
         this.supervisor = supervisor;
         this.waitForDebugger = waitForDebugger;
+    }
+
+    /// <summary>Why it stands still before it first runs, for a machine that has a past.</summary>
+    public MachineExit? FirstCause
+    {
+        init => cause = value;
     }
 
     /// <summary>Called, on any thread, when the debugger that controlled the machine has left it.</summary>
@@ -82,11 +89,11 @@ public sealed class MachineRunner : IMachineAccess
     {
         try
         {
-            while (TryTakeTurn(out ulong instructions))
+            while (TryTakeTurn(out DebuggerControl? orders))
             {
-                MachineExit exit = machine.Run(instructions);
-                bool own = exit.Kind is MachineExitKind.Paused or MachineExitKind.Breakpoint or MachineExitKind.Watchpoint or MachineExitKind.Stepped;
-                Settle(exit, own ? null : supervisor.OnExit(machine, exit));
+                MachineExit exit = handed ?? orders?.Execute(machine) ?? machine.Run();
+                handed = null;
+                Settle(exit, IsOwn(exit.Kind) ? null : supervisor.OnExit(machine, exit));
             }
         }
         finally
@@ -172,9 +179,9 @@ public sealed class MachineRunner : IMachineAccess
     void IMachineAccess.Changed() => version++;
 
     /// <summary>Takes control: the machine stops before its next instruction. Null when another debugger has it.</summary>
-    internal DebuggerControl? TryAttach(ITargetEvents events)
+    internal DebuggerControl? TryAttach(ITargetEvents events, BreakpointSet? breakpoints = null)
     {
-        var control = new DebuggerControl(this, events);
+        DebuggerControl control;
         lock (gate)
         {
             if (debugger is not null)
@@ -182,7 +189,7 @@ public sealed class MachineRunner : IMachineAccess
                 return null;
             }
 
-            debugger = control;
+            debugger = control = new DebuggerControl(this, events, breakpoints ?? new BreakpointSet());
             waitForDebugger = false;
         }
 
@@ -212,9 +219,13 @@ public sealed class MachineRunner : IMachineAccess
         DebuggerLeft?.Invoke();
     }
 
-    /// <summary>Sets the machine going for the debugger that controls it.</summary>
-    internal TargetError? Resume(DebuggerControl control, bool step)
+    /// <summary>
+    /// Sets the machine going for the debugger that controls it. A step of one instruction is made here and now, on the thread that
+    /// ordered it, and its stop reported before this returns; what takes longer, or needs the supervisor, is left to the machine's thread.
+    /// </summary>
+    internal TargetError? Resume(DebuggerControl control, ThreadAction order)
     {
+        StopReport? report = null;
         Hold();
         try
         {
@@ -224,18 +235,44 @@ public sealed class MachineRunner : IMachineAccess
                 return new TargetError(TargetError.NotPermitted, refusal);
             }
 
+            control.Begin(order);
             if (deferredRestart is null)
             {
                 control.Apply(machine);
+                if (control.IsSingleStep && !suspended && !restartWanted)
+                {
+                    report = StepHere(control);
+                }
             }
-
-            control.Begin(step, machine.InstructionCount);
-            return null;
         }
         finally
         {
             LetGo();
         }
+
+        if (report is not null)
+        {
+            control.Report(report);
+        }
+
+        return null;
+    }
+
+    /// <summary>The set of breakpoints changed: a machine that runs gets them at once, another when it is resumed.</summary>
+    internal void BreakpointsChanged(DebuggerControl control)
+    {
+        if (!control.Resumed)
+        {
+            return;
+        }
+
+        Hold();
+        if (control.Resumed && deferredRestart is null)
+        {
+            control.Apply(machine);
+        }
+
+        LetGo();
     }
 
     /// <summary>Stops the machine for the debugger that waits for it.</summary>
@@ -284,9 +321,45 @@ public sealed class MachineRunner : IMachineAccess
     private void LetGo()
     {
         visitors--;
-        Monitor.PulseAll(gate);
+
+        // To wake the machine's thread for nothing costs a debugger more than its answer.
+        if (ended || (visitors == 0 && IsWanted))
+        {
+            Monitor.PulseAll(gate);
+        }
+
         Monitor.Exit(gate);
     }
+
+    private StopReport? StepHere(DebuggerControl control)
+    {
+        machine.Glance(machine.CurrentVcpu, out VcpuGlance registers);
+        if (registers.Halted)
+        {
+            return null;
+        }
+
+        version++;
+        if (!control.TryStep(machine, out MachineExit exit) || exit.Kind == MachineExitKind.Paused)
+        {
+            return null;
+        }
+
+        if (!IsOwn(exit.Kind))
+        {
+            handed = exit;
+            return null;
+        }
+
+        cause = exit;
+        StopReport? report = control.StopFor(exit, machine);
+        control.Finish();
+        return report;
+    }
+
+    /// <summary>Stops that are a debugger's doing and no business of the supervisor.</summary>
+    private static bool IsOwn(MachineExitKind kind) =>
+        kind is MachineExitKind.Paused or MachineExitKind.Breakpoint or MachineExitKind.Watchpoint or MachineExitKind.Stepped;
 
     /// <summary>Asks for a pause until the machine stands still, from a thread that has nothing else to do.</summary>
     private void Hasten() => ThreadPool.UnsafeQueueUserWorkItem(
@@ -304,20 +377,20 @@ public sealed class MachineRunner : IMachineAccess
         this,
         preferLocal: false);
 
-    /// <summary>Waits until the machine is to run, and says how far; false when the run is over.</summary>
-    private bool TryTakeTurn(out ulong instructions)
+    /// <summary>Waits until the machine is to run, and says by whose orders; false when the run is over.</summary>
+    private bool TryTakeTurn(out DebuggerControl? orders)
     {
         while (true)
         {
             Func<IMachineControl>? restart;
             lock (gate)
             {
-                while (!ended && (visitors > 0 || !(restartWanted || MayRun)))
+                while (!ended && (visitors > 0 || !IsWanted))
                 {
                     Monitor.Wait(gate);
                 }
 
-                instructions = debugger is { Stepping: true } ? 1 : ulong.MaxValue;
+                orders = debugger is { Resumed: true } ? debugger : null;
                 if (ended)
                 {
                     return false;
@@ -344,6 +417,9 @@ public sealed class MachineRunner : IMachineAccess
         }
     }
 
+    /// <summary>The machine's thread has something to do.</summary>
+    private bool IsWanted => restartWanted || MayRun;
+
     private bool MayRun => frozen is null && !suspended && (debugger?.Resumed ?? !waitForDebugger);
 
     /// <summary>Another life of the guest begins, in this machine or another.</summary>
@@ -352,6 +428,7 @@ public sealed class MachineRunner : IMachineAccess
         machine = next;
         version++;
         deferredRestart = null;
+        handed = null;
         frozen = null;
         cause = null;
         debugger?.Apply(machine, always: true);

@@ -12,10 +12,12 @@ internal static class VirtualMemory
 {
     private const ulong UserTables = 0x1000;
 
+    /// <summary>What decides about translation.</summary>
+    public static PagingRegisters RegistersOf(in VcpuGlance vcpu) => new(vcpu.Cr0, vcpu.Cr3, vcpu.Cr4, vcpu.Efer);
+
     /// <summary>Reads; returns the bytes read before the first that is not mapped to RAM.</summary>
-    public static int Read(IMachineView view, VcpuState vcpu, ulong address, Span<byte> destination)
+    public static int Read(IMachineView view, in PagingRegisters registers, ulong address, Span<byte> destination)
     {
-        PagingRegisters registers = PagingRegisters.Of(vcpu);
         int done = 0;
         while (done < destination.Length)
         {
@@ -37,9 +39,8 @@ internal static class VirtualMemory
     }
 
     /// <summary>Writes, whatever the page's protection; returns the bytes written before the first that is not mapped to RAM.</summary>
-    public static int Write(IMutableMachineView view, VcpuState vcpu, ulong address, ReadOnlySpan<byte> source)
+    public static int Write(IMutableMachineView view, in PagingRegisters registers, ulong address, ReadOnlySpan<byte> source)
     {
-        PagingRegisters registers = PagingRegisters.Of(vcpu);
         int done = 0;
         while (done < source.Length)
         {
@@ -62,7 +63,8 @@ internal static class VirtualMemory
 
     private static int Chunk(ulong address, int wanted) => (int)Math.Min((ulong)wanted, GuestMemory.PageSize - (address & (GuestMemory.PageSize - 1)));
 
-    private static bool TryTranslate(IMachineView view, in PagingRegisters registers, ulong linear, out ulong physical)
+    /// <summary>Translates, by the kernel's own tables where the present ones have no kernel.</summary>
+    public static bool TryTranslate(IMachineView view, in PagingRegisters registers, ulong linear, out ulong physical)
     {
         bool found = PageWalker.TryTranslate(view, registers, linear, out PageTranslation translation);
         if (!found && (long)linear < 0 && (registers.Cr3 & UserTables) != 0)

@@ -1,3 +1,4 @@
+using GdbStub.Agents;
 using GdbStub.Targets;
 
 namespace Debugging.X86;
@@ -49,18 +50,26 @@ internal static class X86Description
             new RegisterFeature("org.gnu.gdb.i386.linux", [], [Add(new("orig_rax", 64, "int", "system"), RegisterSource.OrigRax)]),
             new RegisterFeature("org.gnu.gdb.i386.segments", [],
             [
-                Add(new("fs_base", 64, "int", "system"), RegisterSource.SegmentBase, 4),
-                Add(new("gs_base", 64, "int", "system"), RegisterSource.SegmentBase, 5),
+                Add(Numbered(new("fs_base", 64, "int", "system"), 58), RegisterSource.SegmentBase, 4),
+                Add(Numbered(new("gs_base", 64, "int", "system"), 59), RegisterSource.SegmentBase, 5),
             ]),
             new RegisterFeature("org.gdbstub.x86.system", X86Flags.SystemTypes, SystemRegisters()),
         ],
-        "rip", ["rbp", "rsp", "rip"]);
+        "rip", ["rbp", "rsp", "rip"])
+    {
+        LongDouble = LongDoubleFormat.Extended80,
+    };
 
     private static RegisterInfo Add(RegisterInfo register, RegisterSource source, uint index = 0)
     {
         SourceList.Add((source, index));
         return register;
     }
+
+    /// <summary>Numbers of the general registers in debug information, by their encoding. Source: System V ABI, AMD64 supplement, figure 3.36.</summary>
+    private static ReadOnlySpan<byte> DwarfGeneral => [0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15];
+
+    private static RegisterInfo Numbered(RegisterInfo register, int number) => register with { DwarfNumber = number, EhFrameNumber = number };
 
     private static List<RegisterInfo> Core()
     {
@@ -85,19 +94,20 @@ internal static class X86Description
                 "r9" => "arg6",
                 _ => null,
             };
-            registers.Add(Add(new(name, 64, name is "rbp" or "rsp" ? "data_ptr" : "int64", "general", Generic: generic), RegisterSource.Gpr, index));
+            registers.Add(Add(
+                Numbered(new(name, 64, name is "rbp" or "rsp" ? "data_ptr" : "int64", "general", Generic: generic), DwarfGeneral[(int)index]), RegisterSource.Gpr, index));
         }
 
-        registers.Add(Add(new("rip", 64, "code_ptr", "general", Generic: "pc"), RegisterSource.Rip));
-        registers.Add(Add(new("eflags", 32, X86Flags.Eflags.Id, "general", "rflags", "flags"), RegisterSource.Eflags));
+        registers.Add(Add(Numbered(new("rip", 64, "code_ptr", "general", Generic: "pc"), 16), RegisterSource.Rip));
+        registers.Add(Add(Numbered(new("eflags", 32, X86Flags.Eflags.Id, "general", "rflags", "flags"), 49), RegisterSource.Eflags));
         foreach ((string name, uint index) in new[] { ("cs", 1u), ("ss", 2u), ("ds", 3u), ("es", 0u), ("fs", 4u), ("gs", 5u) })
         {
-            registers.Add(Add(new(name, 32, "int32", "general"), RegisterSource.Selector, index));
+            registers.Add(Add(Numbered(new(name, 32, "int32", "general"), 50 + (int)index), RegisterSource.Selector, index));
         }
 
         for (uint i = 0; i < 8; i++)
         {
-            registers.Add(Add(new($"st{i}", 80, "i387_ext", "float"), RegisterSource.St, i));
+            registers.Add(Add(Numbered(new($"st{i}", 80, "i387_ext", "float"), 33 + (int)i), RegisterSource.St, i));
         }
 
         string[] control = ["fctrl", "fstat", "ftag", "fiseg", "fioff", "foseg", "fooff", "fop"];
@@ -130,10 +140,10 @@ internal static class X86Description
         List<RegisterInfo> registers = [];
         for (uint i = 0; i < 16; i++)
         {
-            registers.Add(Add(new($"xmm{i}", 128, "vec128", "vector"), RegisterSource.Xmm, i));
+            registers.Add(Add(Numbered(new($"xmm{i}", 128, "vec128", "vector"), 17 + (int)i), RegisterSource.Xmm, i));
         }
 
-        registers.Add(Add(new("mxcsr", 32, X86Flags.Mxcsr.Id, "vector"), RegisterSource.Mxcsr));
+        registers.Add(Add(Numbered(new("mxcsr", 32, X86Flags.Mxcsr.Id, "vector"), 64), RegisterSource.Mxcsr));
         return registers;
     }
 

@@ -29,6 +29,9 @@ internal static class X86Flags
             + "RW0:16-17 LEN0:18-19 RW1:20-21 LEN1:22-23 RW2:24-25 LEN2:26-27 RW3:28-29 LEN3:30-31"),
     ];
 
+    /// <summary>One of <see cref="SystemTypes"/>.</summary>
+    public static FlagsType Type(string id) => (FlagsType)SystemTypes.First(type => type.Id == id);
+
     private static FlagsType Flags(string id, int size, string bits)
     {
         var fields = new List<(string, int, int)>();

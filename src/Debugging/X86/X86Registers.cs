@@ -12,14 +12,58 @@ internal static class X86Registers
     private const int FxStatus = 2, FxTag = 4, FxOpcode = 6, FxInstruction = 8, FxData = 16, FxMxcsr = 24, FxSt = 32, FxXmm = 160;
     private const int Cs = 1;
 
+    private const uint TscMsr = 0x10, ApicBaseMsr = 0x1B;
+
     /// <summary>The address the next instruction is fetched from, in any mode.</summary>
     public static ulong LinearPc(VcpuState vcpu) => Is64Bit(vcpu) ? vcpu.Rip : (vcpu.Segments[Cs].Base + vcpu.Rip) & 0xFFFF_FFFF;
+
+    /// <summary>Reads a register out of a glance, zero-extended; false when it is not among those.</summary>
+    public static bool TryRead(in VcpuGlance vcpu, int number, out ulong value)
+    {
+        (RegisterSource source, uint index) = X86Description.Sources[number];
+        switch (source)
+        {
+            case RegisterSource.Gpr:
+                value = vcpu.Gpr[(int)index];
+                return true;
+            case RegisterSource.Rip:
+                value = vcpu.Rip;
+                return true;
+            case RegisterSource.Eflags:
+                value = vcpu.Rflags & 0xFFFF_FFFF;
+                return true;
+            case RegisterSource.Selector:
+                value = vcpu.Selectors[(int)index];
+                return true;
+            case RegisterSource.SegmentBase:
+                value = vcpu.Bases[(int)index];
+                return true;
+            case RegisterSource.Cr:
+                value = index switch { 0 => vcpu.Cr0, 2 => vcpu.Cr2, 3 => vcpu.Cr3, 4 => vcpu.Cr4, _ => vcpu.Cr8 };
+                return true;
+            case RegisterSource.Efer:
+                value = vcpu.Efer;
+                return true;
+            case RegisterSource.LinearPc:
+                value = vcpu.LinearPc;
+                return true;
+            case RegisterSource.Msr when index == ApicBaseMsr && vcpu.ApicBase != 0:
+                value = vcpu.ApicBase;
+                return true;
+            default:
+                value = 0;
+                return false;
+        }
+    }
 
     /// <summary>True in 64-bit mode proper: EFER.LMA and CS.L.</summary>
     public static bool Is64Bit(VcpuState vcpu) => (vcpu.Efer & 0x400) != 0 && (vcpu.Segments[Cs].Attributes & 0x2000) != 0;
 
-    /// <summary>Reads a register by its number, exactly its size; false when the vCPU does not keep it.</summary>
-    public static bool TryRead(VcpuState vcpu, int number, Span<byte> value)
+    /// <summary>
+    /// Reads a register by its number, exactly its size; false when the vCPU does not keep it. The time-stamp counter is kept as
+    /// what it is ahead of the machine's time <paramref name="now"/>.
+    /// </summary>
+    public static bool TryRead(VcpuState vcpu, ulong now, int number, Span<byte> value)
     {
         (RegisterSource source, uint index) = X86Description.Sources[number];
         switch (source)
@@ -56,7 +100,7 @@ internal static class X86Registers
             RegisterSource.Dr => vcpu.Dr[index],
             RegisterSource.TableBase => (index == 0 ? vcpu.Gdtr : vcpu.Idtr).Base,
             RegisterSource.TableLimit => (index == 0 ? vcpu.Gdtr : vcpu.Idtr).Limit,
-            RegisterSource.Msr => vcpu.Msrs[index],
+            RegisterSource.Msr => index == TscMsr ? now + vcpu.Msrs[index] : vcpu.Msrs[index],
             _ => LinearPc(vcpu),
         };
         Span<byte> wide = stackalloc byte[8];
@@ -69,7 +113,7 @@ internal static class X86Registers
     /// The state with one register changed; null when it cannot be written. <paramref name="vcpu"/> must be a
     /// <see cref="Copy"/>: its arrays are changed in place.
     /// </summary>
-    public static VcpuState? TryWrite(VcpuState vcpu, int number, ReadOnlySpan<byte> value)
+    public static VcpuState? TryWrite(VcpuState vcpu, ulong now, int number, ReadOnlySpan<byte> value)
     {
         (RegisterSource source, uint index) = X86Description.Sources[number];
         Span<byte> wide = stackalloc byte[16];
@@ -152,7 +196,7 @@ internal static class X86Registers
                 return index == 0 ? vcpu with { Gdtr = vcpu.Gdtr with { Limit = (ushort)bits } } : vcpu with { Idtr = vcpu.Idtr with { Limit = (ushort)bits } };
 
             case RegisterSource.Msr when vcpu.Msrs.ContainsKey(index):
-                vcpu.Msrs[index] = bits;
+                vcpu.Msrs[index] = index == TscMsr ? bits - now : bits;
                 return vcpu;
 
             default:

@@ -51,6 +51,11 @@ internal sealed unsafe partial class Vcpu
 
         ModeChanged();
         CodeModeChanged();
+        if ((changed & (ControlRegisters.Pg | ControlRegisters.Pe)) != 0)
+        {
+            ModeSwitched?.Invoke();
+        }
+
         return true;
     }
 
@@ -132,6 +137,11 @@ internal sealed unsafe partial class Vcpu
         }
 
         CodeModeChanged();
+        if (changesLongMode)
+        {
+            ModeSwitched?.Invoke();
+        }
+
         return true;
     }
 

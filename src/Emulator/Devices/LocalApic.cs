@@ -57,6 +57,9 @@ public sealed partial class LocalApic : IMmioDevice
         Reset();
     }
 
+    /// <summary>IA32_APIC_BASE.</summary>
+    internal ulong ApicBase => apicBase;
+
     /// <summary>The APIC ID, which is the vCPU's number.</summary>
     public uint Id => id;
 

@@ -24,6 +24,20 @@ public static class RamMap
         return ranges;
     }
 
+    /// <summary>The bytes of RAM that appear in exactly these ranges; false when no machine of ours has such.</summary>
+    public static bool TrySize(IReadOnlyList<PhysicalRange> ranges, out ulong size)
+    {
+        ArgumentNullException.ThrowIfNull(ranges);
+        size = 0;
+        if (ranges.Count > 0)
+        {
+            PhysicalRange last = ranges[^1];
+            size = last.Start >= PhysicalLayout.HighRamStart ? PhysicalLayout.LowRamLimit + last.Length : last.Start + last.Length;
+        }
+
+        return size != 0 && size <= GuestMemory.MaximumSize && Ranges(size).SequenceEqual(ranges);
+    }
+
     /// <summary>
     /// The offset into RAM of a guest-physical address, and how many bytes from there on are contiguous in both; false
     /// when no RAM shows there.

@@ -48,21 +48,37 @@ internal static class MemoryPackets
             return;
         }
 
-        Span<byte> buffer = session.Scratch(Math.Min(length, (ulong)session.Reply.MaxPayload));
-        int read = session.ReadMemory(address, buffer);
-        if (read == 0 && length > 0)
-        {
-            session.ReplyError(Unreadable(address));
-            return;
-        }
-
         PacketWriter reply = session.Begin();
+        reply.KeepRuns();
         if (!session.BareBinary)
         {
             reply.Text("b"u8);
         }
 
-        reply.Binary(buffer[..read]);
+        // As much as is there and fits: the client asks on for the rest.
+        ulong done = 0;
+        while (done < length && reply.Room >= 2)
+        {
+            int ask = (int)Math.Min(length - done, (ulong)reply.Room);
+            ReadOnlySpan<byte> piece = session.Peek(address + done, ask);
+            if (piece.IsEmpty)
+            {
+                Span<byte> buffer = session.Scratch((ulong)ask);
+                piece = buffer[..session.ReadMemory(address + done, buffer)];
+            }
+
+            int taken = reply.Binary(piece);
+            done += (ulong)taken;
+            if (taken == 0)
+            {
+                break;
+            }
+        }
+
+        if (done == 0 && length > 0)
+        {
+            session.ReplyError(Unreadable(address));
+        }
     }
 
     public static void WriteHex(GdbSession session, PacketArguments arguments)
@@ -125,33 +141,65 @@ internal static class MemoryPackets
         }
 
         ReadOnlySpan<byte> wanted = pattern.AsSpan(0, count);
-        Span<byte> window = session.Scratch(ScanWindow);
-        ulong done = 0;
+
+        // The end of what was searched and the beginning of what comes next, where a match may lie across.
+        byte[] seam = new byte[2 * (count - 1)];
         int kept = 0;
-        while (done < length)
+        for (ulong done = 0; done < length;)
         {
-            int ask = (int)Math.Min(length - done, (ulong)(window.Length - kept));
-            int read = session.ReadMemory(address + done, window.Slice(kept, ask));
-            int held = kept + read;
-            int found = window[..held].IndexOf(wanted);
+            ReadOnlySpan<byte> piece = Window(session, address + done, length - done);
+            if (piece.IsEmpty)
+            {
+                session.ReplyError(Unreadable(address + done));
+                return;
+            }
+
+            int joined = Math.Min(count - 1, piece.Length);
+            piece[..joined].CopyTo(seam.AsSpan(kept));
+            ulong start = address + done - (ulong)kept;
+            int found = seam.AsSpan(0, kept + joined).IndexOf(wanted);
+            if (found < 0)
+            {
+                found = piece.IndexOf(wanted);
+                start = address + done;
+            }
+
             if (found >= 0)
             {
-                session.Begin().Text("1,"u8).HexNumber(address + done - (ulong)kept + (ulong)found);
+                session.Begin().Text("1,"u8).HexNumber(start + (ulong)found);
                 return;
             }
 
-            if (read < ask)
+            if (piece.Length >= count - 1)
             {
-                session.ReplyError(Unreadable(address + done + (ulong)read));
-                return;
+                kept = count - 1;
+                piece[^kept..].CopyTo(seam);
+            }
+            else
+            {
+                int all = kept + piece.Length;
+                int keep = Math.Min(all, count - 1);
+                seam.AsSpan(all - keep, keep).CopyTo(seam);
+                kept = keep;
             }
 
-            kept = Math.Min(held, count - 1);
-            window.Slice(held - kept, kept).CopyTo(window);
-            done += (ulong)read;
+            done += (ulong)piece.Length;
         }
 
         session.Begin().Text("0"u8);
+    }
+
+    /// <summary>The next bytes of a scan: where they lie, or a copy; empty at a hole.</summary>
+    private static ReadOnlySpan<byte> Window(GdbSession session, ulong address, ulong wanted)
+    {
+        ReadOnlySpan<byte> piece = session.Peek(address, (int)Math.Min(wanted, int.MaxValue));
+        if (!piece.IsEmpty)
+        {
+            return piece;
+        }
+
+        Span<byte> window = session.Scratch(Math.Min(wanted, ScanWindow));
+        return window[..session.ReadMemory(address, window)];
     }
 
     public static void Checksum(GdbSession session, PacketArguments arguments)
@@ -168,20 +216,18 @@ internal static class MemoryPackets
             return;
         }
 
-        Span<byte> window = session.Scratch(ScanWindow);
         uint sum = 0xFFFF_FFFF;
         for (ulong done = 0; done < length;)
         {
-            int ask = (int)Math.Min(length - done, (ulong)window.Length);
-            int read = session.ReadMemory(address + done, window[..ask]);
-            if (read < ask)
+            ReadOnlySpan<byte> piece = Window(session, address + done, length - done);
+            if (piece.IsEmpty)
             {
-                session.ReplyError(Unreadable(address + done + (ulong)read));
+                session.ReplyError(Unreadable(address + done));
                 return;
             }
 
-            sum = Crc(sum, window[..read]);
-            done += (ulong)read;
+            sum = Crc(sum, piece);
+            done += (ulong)piece.Length;
         }
 
         session.Begin().Text("C"u8).HexNumber(sum);
@@ -206,7 +252,7 @@ internal static class MemoryPackets
     private static uint[] BuildCrcTable()
     {
         var table = new uint[256];
-        for (uint i = 0; i < 256; i++)
+        for (uint i = 0; i < table.Length; i++)
         {
             uint value = i << 24;
             for (int bit = 0; bit < 8; bit++)
@@ -231,7 +277,9 @@ internal static class MemoryPackets
             return;
         }
 
-        int written = writer.WriteMemory(session.GeneralThread, address, data);
+        int written = session.Physical && session.Target.PhysicalMemory is { } physical
+            ? physical.Write(address, data)
+            : writer.WriteMemory(session.GeneralThread, address, data);
         if (written == data.Length)
         {
             session.ReplyOk();

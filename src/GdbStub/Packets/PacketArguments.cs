@@ -27,6 +27,26 @@ internal ref struct PacketArguments
         return found;
     }
 
+    /// <summary>A certain word.</summary>
+    public bool TryTake(ReadOnlySpan<byte> word)
+    {
+        bool found = rest.StartsWith(word);
+        if (found)
+        {
+            rest = rest[word.Length..];
+        }
+
+        return found;
+    }
+
+    /// <summary>The next <paramref name="count"/> bytes, which must be there.</summary>
+    public ReadOnlySpan<byte> Take(int count)
+    {
+        ReadOnlySpan<byte> part = rest[..count];
+        rest = rest[count..];
+        return part;
+    }
+
     /// <summary>Any one character.</summary>
     public bool TryTakeAny(out byte character)
     {
@@ -88,26 +108,29 @@ internal ref struct PacketArguments
 
     /// <summary>
     /// A thread id: a number, -1 for all (returned as -1), 0 for any; with or without the process part "p1." of
-    /// multiprocess clients. A number too large to be a thread of ours becomes <see cref="int.MaxValue"/>.
+    /// multiprocess clients, whose process is then positive or -1 for all. A number too large to be one of ours becomes <see cref="int.MaxValue"/>.
     /// </summary>
-    public bool TryThread(out int thread)
+    public bool TryThread(out ThreadId id)
     {
-        thread = 0;
+        int process = 0;
+        id = default;
         if (TryTake('p'))
         {
-            if (!TryNumber(out _))
+            if (!TryNumber(out process))
             {
                 return false;
             }
 
             if (!TryTake('.'))
             {
-                thread = -1;
+                id = new ThreadId(process, -1);
                 return true;
             }
         }
 
-        return TryNumber(out thread);
+        bool read = TryNumber(out int thread);
+        id = new ThreadId(process, thread);
+        return read;
     }
 
     private bool TryNumber(out int number)
@@ -123,3 +146,8 @@ internal ref struct PacketArguments
         return read;
     }
 }
+
+/// <summary>A thread as a client names it.</summary>
+/// <param name="Process">Its process; 0 for the chosen one, -1 for all.</param>
+/// <param name="Thread">Its number; 0 for any, -1 for all.</param>
+internal readonly record struct ThreadId(int Process, int Thread);

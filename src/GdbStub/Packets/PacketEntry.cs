@@ -18,8 +18,14 @@ internal enum ErrorStyle
 /// <summary>When a packet may come.</summary>
 internal enum Allowed
 {
-    /// <summary>Only while the target stands still; else an error.</summary>
+    /// <summary>Only with a process that stands still; else an error.</summary>
     Stopped,
+
+    /// <summary>With a process, which in non-stop mode may run.</summary>
+    Moving,
+
+    /// <summary>Also without a process, but not while a stop is waited for.</summary>
+    Detached,
 
     /// <summary>At any time.</summary>
     Always,
@@ -27,7 +33,7 @@ internal enum Allowed
 
 /// <summary>One line of the protocol's menu.</summary>
 /// <param name="Name">The packet's name as it stands on the wire. What follows it must be nothing, a separator (: ; , ?) or, after a single letter, anything.</param>
-/// <param name="Handler">Its handler; null for a packet of a later version, which is answered empty like an unknown one.</param>
+/// <param name="Handler">Its handler; null for a packet that is known and left out, answered empty like an unknown one.</param>
 /// <param name="Summary">What it is for.</param>
 /// <param name="When">When it may come.</param>
 /// <param name="Errors">How errors are told to a client that announced nothing.</param>

@@ -1,13 +1,11 @@
 namespace GdbStub.Packets;
 
 /// <summary>
-/// The menu of the protocol: every packet that is answered, and, with no handler, every packet whose turn comes later.
-/// Handlers stand in the files named after the groups. The longest name that matches wins.
+/// The menu of the protocol: every packet that is answered. Handlers stand in the files named after the groups. The longest
+/// name that matches wins.
 /// </summary>
 internal static class PacketTable
 {
-    private const PacketHandler? Later = null;
-
     /// <summary>The menu.</summary>
     public static readonly PacketEntry[] Entries =
     [
@@ -18,88 +16,102 @@ internal static class PacketTable
         new("X", MemoryPackets.WriteBinary, "write memory from binary"),
         new("qSearch:memory:", MemoryPackets.Search, "find bytes in memory"),
         new("qCRC:", MemoryPackets.Checksum, "checksum of memory"),
-        new("qMemoryRegionInfo", Later, "what is mapped at an address (lldb)"),
+        new("qMemoryRegionInfo", LldbPackets.MemoryRegion, "what is mapped at an address (lldb)"),
 
         // Registers
         new("g", RegisterPackets.ReadAll, "read all registers"),
         new("G", RegisterPackets.WriteAll, "write all registers"),
         new("p", RegisterPackets.Read, "read one register"),
         new("P", RegisterPackets.Write, "write one register"),
-        new("qRegisterInfo", Later, "describe one register (lldb; target.xml serves)"),
-        new("QSaveRegisterState", Later, "keep all registers (lldb)"),
-        new("QRestoreRegisterState", Later, "bring kept registers back (lldb)"),
+        new("qRegisterInfo", LldbPackets.Register, "describe one register (lldb)", Bare: true),
+        new("QSaveRegisterState", LldbPackets.SaveRegisters, "keep all registers (lldb)"),
+        new("QRestoreRegisterState", LldbPackets.RestoreRegisters, "bring kept registers back (lldb)"),
 
         // Resume
-        new("?", ResumePackets.WhyStopped, "why it stands still"),
+        new("?", ResumePackets.WhyStopped, "why it stands still", Allowed.Detached),
         new("c", ResumePackets.Continue, "continue"),
         new("C", ResumePackets.ContinueWithSignal, "continue with a signal"),
         new("s", ResumePackets.Step, "execute one instruction"),
         new("S", ResumePackets.StepWithSignal, "execute one instruction with a signal"),
-        new("vCont?", ResumePackets.ListActions, "actions vCont takes"),
-        new("vCont", ResumePackets.Threads, "tell each thread what to do"),
+        new("vCont?", ResumePackets.ListActions, "actions vCont takes", Allowed.Detached),
+        new("vCont", ResumePackets.Threads, "tell each thread what to do", Allowed.Moving),
         new("vCtrlC", ResumePackets.Interrupt, "stop, as a packet", Allowed.Always),
         new("D", ResumePackets.Detach, "leave; the target runs on", Allowed.Always),
         new("k", ResumePackets.Kill, "leave; a target outlives its debuggers", Allowed.Always, Silent: true),
-        new("vKill", Later, "as k, with a process"),
-        new("bc", Later, "continue backwards"),
-        new("bs", Later, "step backwards"),
-        new("QNonStop", Later, "let threads run while others stand still"),
-        new("vStopped", Later, "next stop of non-stop mode"),
-        new("QPassSignals", Later, "signals the debugger need not see"),
-        new("QCatchSyscalls", Later, "stop at system calls"),
+        new("vKill", ResumePackets.KillProcess, "as k, with a process", Allowed.Always),
+        new("bc", ResumePackets.ContinueBack, "continue backwards"),
+        new("bs", ResumePackets.StepBack, "step backwards"),
+        new("QNonStop", ResumePackets.NonStop, "let threads run while others stand still", Allowed.Detached),
+        new("vStopped", ResumePackets.NextStop, "next stop of non-stop mode", Allowed.Detached),
+        new("QPassSignals", ResumePackets.PassSignals, "signals the debugger need not see", Allowed.Detached),
 
         // Breakpoints
         new("Z", BreakpointPackets.Insert, "set a breakpoint or watchpoint"),
         new("z", BreakpointPackets.Remove, "take one away"),
 
         // Threads
-        new("H", ThreadPackets.Select, "thread of the packets that follow"),
-        new("T", ThreadPackets.IsAlive, "does a thread exist"),
-        new("qC", ThreadPackets.Current, "the current thread"),
-        new("qfThreadInfo", ThreadPackets.ListFirst, "list of threads"),
-        new("qsThreadInfo", ThreadPackets.ListNext, "rest of the list"),
-        new("qThreadExtraInfo", ThreadPackets.Describe, "a thread in words"),
-        new("qAttached", ThreadPackets.Attached, "was the target there before us"),
+        new("H", ThreadPackets.Select, "thread of the packets that follow", Allowed.Detached),
+        new("T", ThreadPackets.IsAlive, "does a thread exist", Allowed.Detached),
+        new("qC", ThreadPackets.Current, "the current thread", Allowed.Moving),
+        new("qfThreadInfo", ThreadPackets.ListFirst, "list of threads", Allowed.Detached),
+        new("qsThreadInfo", ThreadPackets.ListNext, "rest of the list", Allowed.Detached),
+        new("qThreadExtraInfo", ThreadPackets.Describe, "a thread in words", Allowed.Moving),
+        new("qAttached", ThreadPackets.Attached, "was the target there before us", Allowed.Detached),
 
         // Transfers
-        new("qXfer:features:read:", TransferPackets.Features, "target.xml"),
-        new("qXfer:threads:read:", TransferPackets.Threads, "threads as XML"),
-        new("qXfer:exec-file:read:", Later, "name of the program"),
-        new("qXfer:memory-map:read:", Later, "RAM and ROM"),
-        new("qXfer:osdata:read:", Later, "tables of the guest and the store"),
-        new("qXfer:vmcoreinfo:read:", Later, "the kernel's VMCOREINFO (drgn)"),
-        new("qXfer:libraries-svr4:read:", Later, "modules"),
+        new("qXfer:features:read:", TransferPackets.Features, "target.xml", Allowed.Moving),
+        new("qXfer:threads:read:", TransferPackets.Threads, "threads as XML", Allowed.Detached),
+        new("qXfer:exec-file:read:", TransferPackets.ExecutableFile, "name of the program", Allowed.Moving),
+        new("qXfer:memory-map:read:", TransferPackets.MemoryMap, "RAM and ROM", Allowed.Moving),
+        new("qXfer:osdata:read:", TransferPackets.SystemData, "tables of the guest and the store", Allowed.Detached),
+        new("qXfer:", TransferPackets.Named, "objects of the target by name, such as vmcoreinfo"),
 
         // Queries
-        new("qSupported", QueryPackets.Supported, "what each side can do"),
-        new("QStartNoAckMode", QueryPackets.StartNoAcknowledgements, "no more acknowledgements"),
+        new("qSupported", QueryPackets.Supported, "what each side can do", Allowed.Detached),
+        new("QStartNoAckMode", QueryPackets.StartNoAcknowledgements, "no more acknowledgements", Allowed.Detached),
         new("vMustReplyEmpty", QueryPackets.MustReplyEmpty, "probe for stubs that mishandle unknown packets", Allowed.Always),
-        new("qSymbol", Later, "addresses of symbols, from the debugger"),
-        new("qOffsets", Later, "where the program was relocated to"),
-        new("!", Later, "extended mode: choose among machine and archives"),
-        new("vRun", Later, "start"),
-        new("vAttach", Later, "open an archive of the store"),
-        new("Qqemu.PhyMemMode", Later, "memory packets take physical addresses"),
-        new("qqemu.PhyMemMode", Later, "do they"),
-        new("qqemu.sstep", Later, "what is masked while stepping"),
-        new("qqemu.sstepbits", Later, "what could be"),
-        new("Qqemu.sstep", Later, "mask it"),
+        new("qSymbol", QueryPackets.Symbol, "addresses of symbols, from the debugger"),
+        new("qOffsets", QueryPackets.Offsets, "where the program was relocated to", Allowed.Moving),
 
-        // Host I/O
-        new("vFile", Later, "our own virtual files, never the host's"),
+        // Processes
+        new("!", ProcessPackets.Extend, "extended mode: choose among processes", Allowed.Detached),
+        new("vAttach", ProcessPackets.Attach, "open a process", Allowed.Detached),
+
+        // Qemu
+        new("qqemu.Supported", QemuPackets.Supported, "which of these there are"),
+        new("qqemu.PhyMemMode", QemuPackets.PhysicalMode, "do memory packets take physical addresses"),
+        new("Qqemu.PhyMemMode", QemuPackets.SetPhysicalMode, "let them"),
+        new("qqemu.sstepbits", QemuPackets.StepBits, "what could be masked while stepping"),
+        new("qqemu.sstep", QemuPackets.Step, "what is"),
+        new("Qqemu.sstep", QemuPackets.SetStep, "mask it", Bare: true),
+
+        // Files
+        new("vFile:open:", FilePackets.Open, "open a virtual file"),
+        new("vFile:close:", FilePackets.Close, "close it"),
+        new("vFile:pread:", FilePackets.Read, "read from it", Allowed.Moving),
+        new("vFile:pwrite:", FilePackets.Refuse, "refused: the files are read-only", Allowed.Moving),
+        new("vFile:fstat:", FilePackets.Status, "size and kind", Allowed.Moving),
+        new("vFile:stat:", FilePackets.StatusByName, "the same by name"),
+        new("vFile:lstat:", FilePackets.StatusByName, "the same"),
+        new("vFile:unlink:", FilePackets.Refuse, "refused", Allowed.Moving),
+        new("vFile:readlink:", FilePackets.ReadLink, "where a link leads"),
+        new("vFile:setfs:", FilePackets.SetProcess, "whose files; all processes see the same", Allowed.Detached),
+        new("vFile:size:", FilePackets.Size, "size by name (lldb)"),
+        new("vFile:exists:", FilePackets.Exists, "is there such a file (lldb)"),
+        new("vFile:mode:", FilePackets.Mode, "its permissions (lldb)"),
 
         // Monitor
         new("qRcmd", MonitorPackets.Execute, "a command of the target's own"),
 
         // Lldb
         new("qHostInfo", LldbPackets.HostInfo, "triple, so that lldb hunts for no Darwin kernel"),
-        new("qProcessInfo", LldbPackets.ProcessInfo, "triple again"),
-        new("QThreadSuffixSupported", LldbPackets.ThreadSuffix, "register packets name their thread"),
-        new("QListThreadsInStopReply", LldbPackets.ListThreadsInStop, "stop replies list the threads"),
-        new("QEnableErrorStrings", LldbPackets.ErrorStrings, "errors carry text, lldb's way"),
+        new("qProcessInfo", LldbPackets.ProcessInfo, "process and triple"),
+        new("QThreadSuffixSupported", LldbPackets.ThreadSuffix, "register packets name their thread", Allowed.Detached),
+        new("QListThreadsInStopReply", LldbPackets.ListThreadsInStop, "stop replies list the threads", Allowed.Detached),
+        new("QEnableErrorStrings", LldbPackets.ErrorStrings, "errors carry text, lldb's way", Allowed.Detached),
         new("qThreadStopInfo", LldbPackets.ThreadStop, "why one thread stands still", Bare: true),
-        new("jThreadsInfo", Later, "all threads with registers"),
-        new("jThreadExtendedInfo", Later, "more of one thread"),
+        new("jThreadsInfo", LldbPackets.AllThreads, "all threads with registers"),
+        new("jThreadExtendedInfo", LldbPackets.OneThread, "more of one thread"),
     ];
 
     private static readonly PacketEntry[][] ByFirstByte = Index();

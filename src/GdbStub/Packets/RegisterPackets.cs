@@ -18,7 +18,7 @@ internal static class RegisterPackets
         PacketWriter reply = session.Begin();
         foreach (RegisterInfo register in session.Target.Description.Registers)
         {
-            WriteValue(session, reply, thread, register);
+            WriteValue(session.Target, reply, thread, register);
         }
     }
 
@@ -31,7 +31,7 @@ internal static class RegisterPackets
             return;
         }
 
-        WriteValue(session, session.Begin(), thread, register);
+        WriteValue(session.Target, session.Begin(), thread, register);
     }
 
     public static void Write(GdbSession session, PacketArguments arguments)
@@ -98,11 +98,11 @@ internal static class RegisterPackets
     }
 
     /// <summary>Writes a register's value as the protocol spells it.</summary>
-    public static void WriteValue(GdbSession session, PacketWriter reply, int thread, RegisterInfo register)
+    public static void WriteValue(IDebugTarget target, PacketWriter reply, int thread, RegisterInfo register)
     {
         Span<byte> value = stackalloc byte[TargetDescription.MaxRegisterBits / 8];
         value = value[..register.Size];
-        if (session.Target.TryReadRegister(thread, register.Number, value))
+        if (target.TryReadRegister(thread, register.Number, value))
         {
             reply.HexBytes(value);
             return;
@@ -121,7 +121,8 @@ internal static class RegisterPackets
         return register is not null;
     }
 
-    private static void Store(GdbSession session, int thread, IReadOnlyList<RegisterValue> values)
+    /// <summary>Writes registers and answers.</summary>
+    public static void Store(GdbSession session, int thread, IReadOnlyList<RegisterValue> values)
     {
         if (session.Target.Writer is not { } writer)
         {

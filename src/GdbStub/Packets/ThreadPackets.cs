@@ -10,48 +10,51 @@ internal static class ThreadPackets
 {
     public static void Select(GdbSession session, PacketArguments arguments)
     {
-        if (!arguments.TryTakeAny(out byte operation) || !arguments.TryThread(out int thread) || !arguments.AtEnd)
+        if (!arguments.TryTakeAny(out byte operation) || !arguments.TryThread(out ThreadId id) || !arguments.AtEnd)
         {
             session.ReplyMalformed("H OPERATION THREAD");
         }
-        else if (thread > 0 && !session.HasThread(thread))
+        else if (operation is not ((byte)'g' or (byte)'c'))
         {
-            session.ReplyError(ResumePackets.NoThread(thread));
+            session.ReplyEmpty();
         }
-        else if (operation == 'g')
+        else if (session.Attached.Count > 0 && !session.IsThere(id))
         {
-            session.SelectGeneral(thread);
-            session.ReplyOk();
-        }
-        else if (operation == 'c')
-        {
-            session.ResumeThread = thread;
-            session.ReplyOk();
+            session.ReplyError(ResumePackets.NoThread(id.Thread));
         }
         else
         {
-            session.ReplyEmpty();
+            if (operation == 'c')
+            {
+                session.ResumeThread = id;
+            }
+            else if (session.Find(id) is { } source)
+            {
+                session.SelectGeneral(source, id.Thread);
+            }
+
+            session.ReplyOk();
         }
     }
 
     public static void IsAlive(GdbSession session, PacketArguments arguments)
     {
-        if (!arguments.TryThread(out int thread) || !arguments.AtEnd)
+        if (!arguments.TryThread(out ThreadId id) || !arguments.AtEnd)
         {
             session.ReplyMalformed("T THREAD");
         }
-        else if (session.HasThread(thread))
+        else if (id.Thread > 0 && session.IsThere(id))
         {
             session.ReplyOk();
         }
         else
         {
-            session.ReplyError(ResumePackets.NoThread(thread));
+            session.ReplyError(ResumePackets.NoThread(id.Thread));
         }
     }
 
     public static void Current(GdbSession session, PacketArguments arguments) =>
-        session.Begin().Text("QC"u8).HexNumber((ulong)session.GeneralThread);
+        session.WriteThread(session.Begin().Text("QC"u8), session.General, session.GeneralThread);
 
     public static void ListFirst(GdbSession session, PacketArguments arguments)
     {
@@ -61,43 +64,66 @@ internal static class ThreadPackets
 
     public static void ListNext(GdbSession session, PacketArguments arguments)
     {
-        IReadOnlyList<TargetThread> threads = session.Target.Threads;
+        const int widestId = 20;
         PacketWriter reply = session.Begin();
-        if (session.ThreadsListed >= threads.Count)
+        int place = 0;
+        bool any = false;
+        foreach (Attachment source in session.Attached)
         {
-            reply.Text("l"u8);
-            return;
+            if (!session.Multiprocess && source != session.General)
+            {
+                continue;
+            }
+
+            foreach (TargetThread thread in source.Threads)
+            {
+                if (place++ < session.ThreadsListed || reply.Room < widestId)
+                {
+                    continue;
+                }
+
+                session.WriteThread(reply.Text(any ? ","u8 : "m"u8), source, thread.Id);
+                session.ThreadsListed++;
+                any = true;
+            }
         }
 
-        const int widestId = 9;
-        char separator = 'm';
-        while (session.ThreadsListed < threads.Count && reply.Room >= widestId)
+        if (!any)
         {
-            reply.Text(separator == 'm' ? "m"u8 : ","u8).HexNumber((ulong)threads[session.ThreadsListed++].Id);
-            separator = ',';
+            reply.Text("l"u8);
         }
     }
 
     public static void Describe(GdbSession session, PacketArguments arguments)
     {
-        if (!arguments.TryTake(',') || !arguments.TryThread(out int id) || !arguments.AtEnd)
+        if (!arguments.TryTake(',') || !arguments.TryThread(out ThreadId id) || !arguments.AtEnd)
         {
             session.ReplyMalformed("qThreadExtraInfo,THREAD");
             return;
         }
 
-        foreach (TargetThread thread in session.Target.Threads)
+        if (session.Find(id) is { } source)
         {
-            if (thread.Id == id)
+            foreach (TargetThread thread in source.Threads)
             {
-                string text = thread.State.Length == 0 ? thread.Name : $"{thread.Name}: {thread.State}";
-                session.Begin().HexBytes(Encoding.UTF8.GetBytes(text));
-                return;
+                if (thread.Id == id.Thread)
+                {
+                    string text = thread.State.Length == 0 ? thread.Name : $"{thread.Name}: {thread.State}";
+                    if (source.Readable && source.Target.DescribeThread(thread.Id) is { } more)
+                    {
+                        text = $"{text}, {more}";
+                    }
+
+                    session.Begin().HexBytes(Encoding.UTF8.GetBytes(text.Length > MaxText ? text[..MaxText] : text));
+                    return;
+                }
             }
         }
 
-        session.ReplyError(ResumePackets.NoThread(id));
+        session.ReplyError(ResumePackets.NoThread(id.Thread));
     }
+
+    private const int MaxText = 1000;
 
     /// <summary>The target was there before the debugger: leaving it means detaching.</summary>
     public static void Attached(GdbSession session, PacketArguments arguments) => session.Begin().Text("1"u8);

@@ -4,7 +4,6 @@ using System.Net;
 using System.Net.Sockets;
 using GdbStub.Targets;
 using Microsoft.Extensions.Logging;
-using Pipelines.Sockets.Unofficial;
 
 namespace GdbStub.Sessions;
 
@@ -16,15 +15,6 @@ public sealed class GdbListener : IAsyncDisposable
 {
     /// <summary>Connections served at a time; the next ones are closed at once.</summary>
     public const int MaxSessions = 32;
-
-    /// <summary>A flush ends when its bytes are with the system, so that closing after it loses none; sending happens on the flushing thread.</summary>
-    private static readonly PipeOptions SendOptions = new(
-        readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline,
-        pauseWriterThreshold: 1, resumeWriterThreshold: 1, useSynchronizationContext: false);
-
-    /// <summary>A session goes on where its bytes arrive, without another thread's wake-up in every round trip.</summary>
-    private static readonly PipeOptions ReceiveOptions = new(
-        readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline, useSynchronizationContext: false);
 
     private readonly ITargetProvider provider;
     private readonly ILogger logger;
@@ -198,7 +188,8 @@ public sealed class GdbListener : IAsyncDisposable
                     continue;
                 }
 
-                Task session = Task.Run(() => ServeSocketAsync(client));
+                Task session = Task.Factory.StartNew(
+                    () => ServeSocket(client), CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
                 sessions[session] = true;
                 _ = session.ContinueWith(ended => sessions.TryRemove(ended, out _), TaskScheduler.Default);
             }
@@ -215,25 +206,23 @@ public sealed class GdbListener : IAsyncDisposable
         }
     }
 
-    private async Task ServeSocketAsync(Socket client)
+    private void ServeSocket(Socket client)
     {
-        try
+        using (client)
         {
-            if (client.AddressFamily != AddressFamily.Unix)
+            try
             {
-                client.NoDelay = true;
-            }
+                if (client.AddressFamily != AddressFamily.Unix)
+                {
+                    client.NoDelay = true;
+                }
 
-            using SocketConnection connection = SocketConnection.Create(client, SendOptions, ReceiveOptions);
-            await SessionPump.RunAsync(connection, provider, logger, stop.Token).ConfigureAwait(false);
-        }
-        catch (Exception exception)
-        {
-            logger.SessionFailed(exception, 0);
-        }
-        finally
-        {
-            client.Dispose();
+                SocketPump.Run(client, provider, logger, stop.Token);
+            }
+            catch (Exception exception)
+            {
+                logger.SessionFailed(exception, 0);
+            }
         }
     }
 

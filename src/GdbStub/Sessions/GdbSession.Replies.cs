@@ -31,14 +31,33 @@ public sealed partial class GdbSession
     /// <summary>The same for Z1.</summary>
     internal bool ClientTakesHwBreak { get; set; }
 
+    /// <summary>Thread ids name their process.</summary>
+    internal bool Multiprocess { get; set; }
+
+    /// <summary>The connection outlives its processes.</summary>
+    internal bool Extended { get; set; }
+
+    /// <summary>Memory packets take physical addresses.</summary>
+    internal bool Physical { get; set; }
+
     /// <summary>Thread of c and s: positive, or 0 and -1 for no one in particular.</summary>
-    internal int ResumeThread { get; set; }
+    internal ThreadId ResumeThread { get; set; }
 
     /// <summary>How far the thread list has been told.</summary>
     internal int ThreadsListed { get; set; }
 
-    /// <summary>The thread list as it is being read.</summary>
-    internal byte[]? ThreadsDocument { get; set; }
+    private (string Key, ReadOnlyMemory<byte> Bytes)? transfer;
+
+    /// <summary>An object as it is being read: made at its start and kept, so that its pieces fit together.</summary>
+    internal ReadOnlyMemory<byte>? Transfer(string key, bool start, Func<ReadOnlyMemory<byte>?> make)
+    {
+        if (start || transfer?.Key != key)
+        {
+            transfer = make() is { } made ? (key, made) : null;
+        }
+
+        return transfer?.Bytes;
+    }
 
     /// <summary>Thread of memory and register packets.</summary>
     internal int GeneralThread => generalThread > 0 ? generalThread : Target.CurrentStop.Thread;
@@ -46,25 +65,45 @@ public sealed partial class GdbSession
     /// <summary>Chooses it; 0 and -1 mean the thread that stopped.</summary>
     internal void SelectGeneral(int thread) => generalThread = Math.Max(thread, 0);
 
-    /// <summary>True when the target has a thread of that number.</summary>
-    internal bool HasThread(int thread)
+    /// <summary>Chooses process and thread of the packets that follow.</summary>
+    internal void SelectGeneral(Attachment source, int thread)
     {
-        foreach (TargetThread one in Target.Threads)
+        general = source;
+        SelectGeneral(thread);
+    }
+
+    /// <summary>The process an id names; null when it is not attached. Without a process, or for any, the chosen one.</summary>
+    internal Attachment? Find(ThreadId id)
+    {
+        if (id.Process <= 0)
         {
-            if (one.Id == thread)
+            return general;
+        }
+
+        foreach (Attachment one in attached)
+        {
+            if (one.Process == id.Process)
             {
-                return true;
+                return one;
             }
         }
 
-        return false;
+        return null;
     }
+
+    /// <summary>True when the id names a thread that is there, or none in particular.</summary>
+    internal bool IsThere(ThreadId id) => Find(id) is { } source && (id.Thread <= 0 || source.HasThread(id.Thread));
 
     /// <summary>Room for data on its way between packet and target; every call gives the same bytes.</summary>
     internal Span<byte> Scratch(ulong length) => scratch.AsSpan(0, checked((int)length));
 
     /// <summary>Memory as the chosen thread sees it.</summary>
-    internal int ReadMemory(ulong address, Span<byte> destination) => Target.ReadMemory(GeneralThread, address, destination);
+    internal int ReadMemory(ulong address, Span<byte> destination) =>
+        Physical && Target.PhysicalMemory is { } physical ? physical.Read(address, destination) : Target.ReadMemory(GeneralThread, address, destination);
+
+    /// <summary>The same where it lies; empty where it cannot be seen.</summary>
+    internal ReadOnlySpan<byte> Peek(ulong address, int wanted) =>
+        !Physical && Target.DirectMemory is { } direct ? direct.Peek(GeneralThread, address, wanted) : [];
 
     /// <summary>Starts the reply.</summary>
     internal PacketWriter Begin()
@@ -106,71 +145,52 @@ public sealed partial class GdbSession
     internal void ReplyMalformed(string form) => ReplyError(new TargetError(TargetError.Invalid, $"malformed packet; expected {form}"));
 
     /// <summary>A stop reply with what every stop carries.</summary>
-    internal void ReplyStop(StopReport stop)
+    internal void ReplyStop(Attachment source, StopReport stop) => WriteStop(Begin(), source, stop);
+
+    /// <summary>A thread's id, with its process where that was agreed on.</summary>
+    internal PacketWriter WriteThread(PacketWriter reply, Attachment source, int thread)
     {
-        PacketWriter reply = Begin();
+        if (Multiprocess)
+        {
+            reply.Text("p"u8).HexNumber((ulong)source.Process).Text("."u8);
+        }
+
+        return reply.HexNumber((ulong)thread);
+    }
+
+    private void WriteStop(PacketWriter reply, Attachment source, StopReport stop)
+    {
         if (stop.Reason == StopReason.Exited)
         {
             reply.Text("W"u8).HexBytes([stop.Signal]);
+            if (Multiprocess)
+            {
+                reply.Text(";process:"u8).HexNumber((ulong)source.Process);
+            }
+
             return;
         }
 
-        reply.Text("T"u8).HexBytes([stop.Signal]).Text("thread:"u8).HexNumber((ulong)stop.Thread).Text(";"u8);
+        WriteThread(reply.Text("T"u8).HexBytes([stop.Signal]).Text("thread:"u8), source, stop.Thread).Text(";"u8);
         WriteReason(reply, stop);
         if (ListThreadsInStop)
         {
             reply.Text("threads:"u8);
-            IReadOnlyList<TargetThread> threads = Target.Threads;
-            for (int i = 0; i < threads.Count; i++)
+            IReadOnlyList<TargetThread> threads = source.Threads;
+            for (int i = 0; i < threads.Count && reply.Room > reply.MaxPayload / 2; i++)
             {
-                reply.Text(i == 0 ? ""u8 : ","u8).HexNumber((ulong)threads[i].Id);
+                WriteThread(reply.Text(i == 0 ? ""u8 : ","u8), source, threads[i].Id);
             }
 
             reply.Text(";"u8);
         }
 
-        foreach (RegisterInfo register in Target.Description.Expedited)
+        foreach (RegisterInfo register in source.Target.Description.Expedited)
         {
             byte low = (byte)register.Number;
             reply.HexBytes(register.Number > byte.MaxValue ? [(byte)(register.Number >> 8), low] : [low]).Text(":"u8);
-            RegisterPackets.WriteValue(this, reply, stop.Thread, register);
+            RegisterPackets.WriteValue(source.Target, reply, stop.Thread, register);
             reply.Text(";"u8);
-        }
-    }
-
-    /// <summary>Sets the target going; the reply is the stop, or an error now.</summary>
-    internal void Resume(IReadOnlyList<ThreadAction> actions)
-    {
-        if (Target.RunControl is not { } run)
-        {
-            ReplyError(Target.Unsupported(TargetAbility.Run));
-            return;
-        }
-
-        // Before the call: the stop may be reported while it lasts.
-        State = SessionState.Running;
-        ThreadsDocument = null;
-        if (run.Resume(actions) is { } error)
-        {
-            State = SessionState.Idle;
-            ReplyError(error);
-        }
-    }
-
-    /// <summary>Asks a running target to stop; nothing to do when it stands still or was asked already.</summary>
-    internal void Interrupt()
-    {
-        if (State == SessionState.Running)
-        {
-            State = SessionState.Interrupting;
-            try
-            {
-                Target.RunControl?.RequestStop();
-            }
-            catch (Exception exception)
-            {
-                logger.PacketFailed(exception, number, "interrupt");
-            }
         }
     }
 
@@ -195,9 +215,11 @@ public sealed partial class GdbSession
             return true;
         }
 
-        bool read = Lldb && arguments.TakeUntil(':').SequenceEqual("thread"u8) && arguments.TryThread(out thread);
+        ThreadId id = default;
+        bool read = Lldb && arguments.TakeUntil(':').SequenceEqual("thread"u8) && arguments.TryThread(out id);
         arguments.TryTake(';');
-        return read && arguments.AtEnd && HasThread(thread);
+        thread = id.Thread;
+        return read && arguments.AtEnd && thread > 0 && General.HasThread(thread);
     }
 
     private void WriteReason(PacketWriter reply, StopReport stop)
@@ -220,6 +242,14 @@ public sealed partial class GdbSession
                     _ => "awatch:"u8,
                 }).HexNumber(stop.Address).Text(";"u8);
                 break;
+
+            case StopReason.HistoryBegin:
+                reply.Text("replaylog:begin;"u8);
+                break;
+
+            case StopReason.HistoryEnd:
+                reply.Text("replaylog:end;"u8);
+                break;
         }
 
         if (!Lldb)
@@ -227,14 +257,26 @@ public sealed partial class GdbSession
             return;
         }
 
-        reply.Text(stop.Reason switch
+        if (LldbReason(stop) is { Length: > 0 } reason)
         {
-            StopReason.SoftwareBreakpoint or StopReason.HardwareBreakpoint => "reason:breakpoint;"u8,
-            StopReason.Signal when stop.Signal == StopReport.Trap => "reason:trace;"u8,
-            StopReason.Signal => "reason:signal;"u8,
-            _ => ""u8,
-        });
+            reply.Text("reason:"u8).Text(reason).Text(";"u8);
+        }
+
+        if (stop.Description is { } description)
+        {
+            reply.Text("description:"u8).HexBytes(Encoding.UTF8.GetBytes(description.Length > 400 ? description[..400] : description)).Text(";"u8);
+        }
     }
+
+    /// <summary>lldb's word for a stop; watchpoints it tells by their own keys.</summary>
+    internal static string LldbReason(StopReport stop) => stop.Reason switch
+    {
+        StopReason.SoftwareBreakpoint or StopReason.HardwareBreakpoint => "breakpoint",
+        StopReason.WriteWatchpoint or StopReason.ReadWatchpoint or StopReason.AccessWatchpoint => "",
+        StopReason.Signal when stop.Signal == StopReport.Trap => "trace",
+        StopReason.Signal => "signal",
+        _ => "",
+    };
 
     /// <summary>Text that needs no escapes.</summary>
     private static string Plain(string text)

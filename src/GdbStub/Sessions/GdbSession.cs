@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Text;
 using GdbStub.Packets;
 using GdbStub.Targets;
@@ -8,15 +7,18 @@ using Microsoft.Extensions.Logging;
 namespace GdbStub.Sessions;
 
 /// <summary>
-/// One debugger's conversation with one target, as a state machine without input or output of its own: bytes go in with
-/// <see cref="Receive"/>, bytes to send come out of <see cref="Output"/>. One thread at a time drives it; only
-/// <see cref="Stopped"/> may be called from any. Whatever a client sends, it answers each packet once and each resume with
-/// one stop reply, keeps no more than one packet, and throws nothing.
+/// One debugger's conversation with its targets, as a state machine without input or output of its own: bytes go in with
+/// <see cref="Receive"/>, bytes to send come out of <see cref="Output"/>. One thread at a time drives it; targets report
+/// from any. Whatever a client sends, it answers each packet once and each resume with one stop reply, keeps no more than
+/// one packet, and throws nothing.
 /// </summary>
-public sealed partial class GdbSession : ITargetEvents, IDisposable
+public sealed partial class GdbSession : IDisposable
 {
     /// <summary>Longest packet taken and sent, in bytes.</summary>
     public const int PacketSize = 0x20000;
+
+    /// <summary>Most processes one connection has open.</summary>
+    public const int MaxProcesses = 64;
 
     /// <summary>How often one packet is sent again before the client is given up.</summary>
     private const int MaxResends = 16;
@@ -24,20 +26,25 @@ public sealed partial class GdbSession : ITargetEvents, IDisposable
     /// <summary>Replies wait in memory until this many bytes are reached; then they must be sent before more is taken in.</summary>
     private const int OutputHighWater = PacketSize;
 
+    /// <summary>Replies kept for a client that owes acknowledgements, in bytes; what would be more ends the session.</summary>
+    private const int MaxUnacknowledged = 16 * PacketSize;
+
     private static int lastNumber;
 
     private readonly ITargetProvider provider;
     private readonly ILogger logger;
     private readonly int number = Interlocked.Increment(ref lastNumber);
     private readonly PacketReader reader = new(PacketSize);
-    private readonly ConcurrentQueue<StopReport> reports = [];
     private readonly Queue<byte[]> waiting = [];
     private readonly byte[] scratch = new byte[PacketSize];
-    private IDebugTarget? target;
+    private readonly List<Attachment> attached = [];
+    private Attachment? general;
+    private bool opened;
     private PacketEntry? current;
     private bool answered;
     private bool acknowledging = true;
     private byte[]? unacknowledged;
+    private int waitingBytes;
     private int resends;
 
     /// <summary>A session for a connection that has said nothing yet.</summary>
@@ -58,7 +65,15 @@ public sealed partial class GdbSession : ITargetEvents, IDisposable
 
     internal PacketWriter Reply { get; } = new(PacketSize - 4);
 
-    internal IDebugTarget Target => target ?? throw new InvalidOperationException("no target is open");
+    /// <summary>The process that packets without one mean.</summary>
+    internal Attachment General => general ?? throw new InvalidOperationException("no process is attached");
+
+    internal IDebugTarget Target => General.Target;
+
+    /// <summary>What is open.</summary>
+    internal IReadOnlyList<Attachment> Attached => attached;
+
+    internal ITargetProvider Provider => provider;
 
     /// <summary><see cref="Output"/> was sent.</summary>
     public void OutputSent() => Reply.Clear();
@@ -84,35 +99,7 @@ public sealed partial class GdbSession : ITargetEvents, IDisposable
         return bytes.Length - rest.Length;
     }
 
-    /// <inheritdoc/>
-    public void Stopped(StopReport report)
-    {
-        reports.Enqueue(report);
-        StopArrived?.Invoke();
-    }
-
-    /// <summary>Tells the client of stops that arrived.</summary>
-    public void HandleStops()
-    {
-        while (reports.TryDequeue(out StopReport? report))
-        {
-            if (State is not (SessionState.Running or SessionState.Interrupting))
-            {
-                continue;
-            }
-
-            State = SessionState.Idle;
-            SelectGeneral(0);
-            TellStop(report);
-            EndPacket();
-            if (report.Reason == StopReason.Exited)
-            {
-                Close("the target is gone");
-            }
-        }
-    }
-
-    /// <summary>Ends the session and lets the target go; <see cref="Output"/> may still hold a last reply.</summary>
+    /// <summary>Ends the session and lets its targets go; <see cref="Output"/> may still hold a last reply.</summary>
     public void Close(string why)
     {
         if (State == SessionState.Closed)
@@ -122,13 +109,10 @@ public sealed partial class GdbSession : ITargetEvents, IDisposable
 
         State = SessionState.Closed;
         logger.Ended(number, why);
-        try
+        CloseFiles();
+        while (attached.Count > 0)
         {
-            target?.Dispose();
-        }
-        catch (Exception exception)
-        {
-            logger.ReleaseFailed(exception, number);
+            Release(attached[^1]);
         }
     }
 
@@ -155,10 +139,26 @@ public sealed partial class GdbSession : ITargetEvents, IDisposable
             unacknowledged = packet.ToArray();
             resends = 0;
         }
+        else if (waitingBytes + packet.Length > MaxUnacknowledged)
+        {
+            Reply.TakeBack(packet.Length);
+            Close("the client acknowledges nothing");
+        }
         else
         {
             waiting.Enqueue(packet.ToArray());
+            waitingBytes += packet.Length;
             Reply.TakeBack(packet.Length);
+        }
+    }
+
+    /// <summary>Ends an open notification, which is never acknowledged.</summary>
+    internal void EndNotification()
+    {
+        ReadOnlySpan<byte> packet = Reply.End();
+        if (logger.IsEnabled(LogLevel.Trace))
+        {
+            logger.Answered(number, Printable(packet));
         }
     }
 
@@ -169,19 +169,101 @@ public sealed partial class GdbSession : ITargetEvents, IDisposable
         acknowledging = false;
     }
 
-    private void TellStop(StopReport report)
+    /// <summary>Lets a process go.</summary>
+    internal void Release(Attachment one)
     {
+        attached.Remove(one);
+        if (general == one)
+        {
+            general = attached.Count > 0 ? attached[0] : null;
+            generalThread = 0;
+        }
+
+        ForgetNotices(one);
+        one.Running = false;
+        if (firstStop?.Source == one)
+        {
+            firstStop = null;
+        }
+
         try
         {
-            ReplyStop(report);
+            one.Target.Dispose();
         }
         catch (Exception exception)
         {
-            // The resume has to end even when the target cannot say where it stands.
-            logger.PacketFailed(exception, number, "stop reply");
-            Reply.Abandon();
-            Begin().Text("S"u8).HexBytes([report.Signal]);
+            logger.ReleaseFailed(exception, number);
         }
+    }
+
+    /// <summary>Opens a process of the endpoint; null when it is open, and then it is the chosen one.</summary>
+    internal TargetError? Attach(IProcesses processes, int process)
+    {
+        if (attached.Any(one => one.Process == process))
+        {
+            return new TargetError(TargetError.Failed, $"process {process} is attached already");
+        }
+
+        if (attached.Count >= MaxProcesses)
+        {
+            return new TargetError(TargetError.Failed, $"a connection has at most {MaxProcesses} processes");
+        }
+
+        var one = new Attachment(this);
+        if (!processes.TryAttach(process, one, out IDebugTarget? target, out TargetError? error))
+        {
+            return error;
+        }
+
+        Adopt(one, target);
+        return null;
+    }
+
+    /// <summary>Detaches one process, or all.</summary>
+    internal void Forget(Attachment? only)
+    {
+        foreach (Attachment one in attached.ToArray())
+        {
+            if (only is null || only == one)
+            {
+                Release(one);
+            }
+        }
+
+        if (nonStop || State == SessionState.Closed || attached.Any(one => one.Running))
+        {
+            return;
+        }
+
+        if (firstStop is { } kept)
+        {
+            // It waited for the one that left; now it is to be told, behind the answer to this packet.
+            firstStop = null;
+            kept.Source.Running = true;
+            Enqueue(new TargetEvent(kept.Source, kept.Report, null));
+            return;
+        }
+
+        // What was waited for has left: nothing is waited for any more.
+        State = SessionState.Idle;
+    }
+
+    /// <summary>A connection without extended mode ends with its last process.</summary>
+    internal void CloseIfEmpty(string why)
+    {
+        if (attached.Count == 0 && !Extended)
+        {
+            Close(why);
+        }
+    }
+
+    private void Adopt(Attachment one, IDebugTarget target)
+    {
+        one.Target = target;
+        one.Process = target.ProcessId;
+        attached.Add(one);
+        general = one;
+        generalThread = 0;
     }
 
     private void Handle(WireEvent happened)
@@ -235,6 +317,7 @@ public sealed partial class GdbSession : ITargetEvents, IDisposable
             Reply.Loose(packet);
         }
 
+        waitingBytes = 0;
         unacknowledged = null;
         if (acknowledging)
         {
@@ -248,6 +331,7 @@ public sealed partial class GdbSession : ITargetEvents, IDisposable
         resends = 0;
         if (waiting.TryDequeue(out byte[]? packet))
         {
+            waitingBytes -= packet.Length;
             Reply.Loose(packet);
             unacknowledged = packet;
         }
@@ -280,7 +364,7 @@ public sealed partial class GdbSession : ITargetEvents, IDisposable
         answered = false;
         try
         {
-            if (target is null && !Open())
+            if (!opened && !Open())
             {
                 return;
             }
@@ -289,9 +373,9 @@ public sealed partial class GdbSession : ITargetEvents, IDisposable
             {
                 ReplyEmpty();
             }
-            else if (State != SessionState.Idle && current.When == Allowed.Stopped)
+            else if (WhyNotNow(current.When) is { } error)
             {
-                ReplyError(new TargetError(TargetError.NotPermitted, "the target is running; interrupt it first"));
+                ReplyError(error);
             }
             else
             {
@@ -302,11 +386,6 @@ public sealed partial class GdbSession : ITargetEvents, IDisposable
         {
             // A target's failure is the client's to know and not the server's end.
             logger.PacketFailed(exception, number, current?.Name ?? "");
-            if (State == SessionState.Running)
-            {
-                State = SessionState.Idle;
-            }
-
             ReplyError(new TargetError(TargetError.Failed, $"internal error: {exception.Message}"));
         }
 
@@ -321,11 +400,41 @@ public sealed partial class GdbSession : ITargetEvents, IDisposable
         }
     }
 
+    private TargetError? WhyNotNow(Allowed when)
+    {
+        if (when == Allowed.Always)
+        {
+            return null;
+        }
+
+        if (State != SessionState.Idle)
+        {
+            return new TargetError(TargetError.NotPermitted, "the target is running; interrupt it first");
+        }
+
+        if (when != Allowed.Detached && general is null)
+        {
+            return new TargetError(TargetError.NoSuchThread, "no process is attached: 'info os processes' lists what there is, 'attach N' opens one");
+        }
+
+        return when == Allowed.Stopped && general is { Readable: false }
+            ? new TargetError(TargetError.NotPermitted, "the process is running; stop it first")
+            : null;
+    }
+
     private bool Open()
     {
-        if (provider.TryOpen(this, out target, out string? refusal))
+        opened = true;
+        var one = new Attachment(this);
+        if (provider.TryOpen(one, out IDebugTarget? target, out string? refusal))
         {
+            Adopt(one, target);
             logger.Opened(number);
+            return true;
+        }
+
+        if (provider.Processes is not null)
+        {
             return true;
         }
 

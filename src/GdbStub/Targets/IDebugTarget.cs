@@ -2,7 +2,8 @@ namespace GdbStub.Targets;
 
 /// <summary>
 /// What one connection debugs. The required members are what any image can give; what only some can do is a property
-/// that is null where it is absent, and the protocol then answers for it. All members are called by one session, one at
+/// that is null where it is absent, and the protocol then answers for it. A capability may appear or go while the target is
+/// open (an image that a command makes runnable): it is asked for at every use. All members are called by one session, one at
 /// a time, and only while the target stands still (its run control says when), <see cref="IRunControl.RequestStop"/> and
 /// <see cref="IDisposable.Dispose"/> excepted. Disposing tells that the debugger is gone, whether it detached, asked to
 /// kill, or vanished: its breakpoints go, and a target that can run runs on.
@@ -42,6 +43,53 @@ public interface IDebugTarget : IDisposable
     /// <summary>Commands beyond the protocol.</summary>
     IMonitor? Monitor { get; }
 
+    /// <summary>Its number among the processes of its endpoint.</summary>
+    int ProcessId => 1;
+
+    /// <summary>Ends it for good when a debugger asks to (k, vKill). Null: asking only lets it go, as detaching does.</summary>
+    IKill? Kill => null;
+
+    /// <summary>Running backwards.</summary>
+    IReverseControl? Reverse => null;
+
+    /// <summary>What a single step does about interrupts.</summary>
+    ISteppingPolicy? Stepping => null;
+
+    /// <summary>Memory without copying.</summary>
+    IDirectMemory? DirectMemory => null;
+
+    /// <summary>Physical memory.</summary>
+    IPhysicalMemory? PhysicalMemory => null;
+
+    /// <summary>What is mapped where.</summary>
+    IMemoryRegions? Regions => null;
+
+    /// <summary>gdb's memory map.</summary>
+    IMemoryMap? MemoryMap => null;
+
+    /// <summary>Files of the target's own.</summary>
+    IVirtualFiles? Files => null;
+
+    /// <summary>Objects read by name.</summary>
+    ITransferObjects? Objects => null;
+
+    /// <summary>Tables of its operating system.</summary>
+    ISystemTables? Tables => null;
+
+    /// <summary>Where its program lies.</summary>
+    IRelocation? Relocation => null;
+
+    /// <summary>Symbols it wants to know.</summary>
+    ISymbolRequests? Symbols => null;
+
+    /// <summary>More about a thread than its state, for a person, in one line; null when there is none.</summary>
+    string? DescribeThread(int thread) => null;
+
+    /// <summary>
+    /// True when registers and memory may be read while it runs, as it then is between two instructions: in non-stop mode they then are.
+    /// </summary>
+    bool ReadableWhileRunning => false;
+
     /// <summary>Why <see cref="Writer"/> or <see cref="RunControl"/> is absent, and what to do instead; the debugger's user reads it.</summary>
     TargetError Unsupported(TargetAbility ability);
 }
@@ -68,6 +116,13 @@ public interface ITargetWriter
 
 /// <summary>A new value of a register: exactly its size, target byte order.</summary>
 public readonly record struct RegisterValue(int Register, ReadOnlyMemory<byte> Value);
+
+/// <summary>Ends a target.</summary>
+public interface IKill
+{
+    /// <summary>Ends it; it is disposed next. Null when it is gone.</summary>
+    TargetError? Kill();
+}
 
 /// <summary>Commands a person types: gdb's <c>monitor</c>, lldb's <c>process plugin packet monitor</c>.</summary>
 public interface IMonitor

@@ -21,6 +21,12 @@ public enum StopReason
     /// <summary>Memory watched with Z4 was touched.</summary>
     AccessWatchpoint,
 
+    /// <summary>Ran backwards to the beginning of what was recorded.</summary>
+    HistoryBegin,
+
+    /// <summary>Ran forwards to the end of what was recorded.</summary>
+    HistoryEnd,
+
     /// <summary>The target is gone for good: nothing is left to look at.</summary>
     Exited,
 }
@@ -32,6 +38,9 @@ public enum StopReason
 /// <param name="Address">With the watchpoint reasons: the data address.</param>
 public sealed record StopReport(int Thread, StopReason Reason, byte Signal, ulong Address = 0)
 {
+    /// <summary>More for a person to read, in one line: lldb shows it as the stop's description.</summary>
+    public string? Description { get; init; }
+
     /// <summary>Stopped on request.</summary>
     public const byte Interrupt = 2;
 

@@ -1,3 +1,5 @@
+using GdbStub.Agents;
+
 namespace GdbStub.Targets;
 
 /// <summary>A register as a debugger sees it.</summary>
@@ -10,6 +12,18 @@ namespace GdbStub.Targets;
 public sealed record RegisterInfo(
     string Name, int BitSize, string Type, string? Group = null, string? AlternateName = null, string? Generic = null)
 {
+    /// <summary>Its number in DWARF debug information, for lldb.</summary>
+    public int? DwarfNumber { get; init; }
+
+    /// <summary>Its number in .eh_frame, for lldb.</summary>
+    public int? EhFrameNumber { get; init; }
+
+    /// <summary>What the bits mean to lldb: uint, sint, ieee754 or vector; null derives it from the type.</summary>
+    public string? Encoding { get; init; }
+
+    /// <summary>How lldb prints it: hex, float, vector-uint8 …; null derives it from the type.</summary>
+    public string? Format { get; init; }
+
     /// <summary>Bytes.</summary>
     public int Size => BitSize / 8;
 
@@ -79,6 +93,12 @@ public sealed class TargetDescription
         ProgramCounter = Find(programCounter);
         Expedited = [.. expedited.Select(Find)];
     }
+
+    /// <summary>How a long double lies in memory.</summary>
+    public LongDoubleFormat LongDouble { get; init; }
+
+    /// <summary>gdb's name of the operating system's conventions (osabi), null for none.</summary>
+    public string? OsAbi { get; init; }
 
     /// <summary>The widest register a packet may carry.</summary>
     public const int MaxRegisterBits = 4096;

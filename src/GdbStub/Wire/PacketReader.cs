@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace GdbStub.Wire;
 
 /// <summary>What arrived.</summary>
@@ -142,12 +144,19 @@ internal sealed class PacketReader
     /// <summary>Sum of the bytes modulo 256.</summary>
     public static byte Sum(ReadOnlySpan<byte> bytes)
     {
-        uint sum = 0;
+        Vector<byte> sums = Vector<byte>.Zero;
+        while (bytes.Length >= Vector<byte>.Count)
+        {
+            sums += new Vector<byte>(bytes);
+            bytes = bytes[Vector<byte>.Count..];
+        }
+
+        byte sum = Vector.Sum(sums);
         foreach (byte value in bytes)
         {
             sum += value;
         }
 
-        return (byte)sum;
+        return sum;
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace GdbStub.Wire;
@@ -15,6 +16,9 @@ internal sealed class PacketWriter
     private byte[] buffer = new byte[512];
     private int length;
     private int start = -1;
+    private bool raw;
+
+    private static readonly SearchValues<byte> Special = SearchValues.Create("#$}*"u8);
 
     /// <param name="maxPayload">Longest payload before run-length encoding.</param>
     public PacketWriter(int maxPayload) => MaxPayload = maxPayload;
@@ -31,12 +35,16 @@ internal sealed class PacketWriter
     /// <summary>Everything finished and not yet taken away.</summary>
     public ReadOnlyMemory<byte> Finished => buffer.AsMemory(0, IsOpen ? start : length);
 
-    /// <summary>Starts a packet.</summary>
-    public void Begin()
+    /// <summary>Starts a packet; a notification with '%'.</summary>
+    public void Begin(char mark = '$')
     {
-        Raw((byte)'$');
+        Raw((byte)mark);
         start = length - 1;
+        raw = false;
     }
+
+    /// <summary>The open packet is sent as it is: for much binary data, where looking for runs costs more than it saves.</summary>
+    public void KeepRuns() => raw = true;
 
     /// <summary>Forgets the open packet.</summary>
     public void Abandon()
@@ -49,7 +57,11 @@ internal sealed class PacketWriter
     public ReadOnlySpan<byte> End()
     {
         int from = start;
-        length = from + 1 + CompressRuns(buffer.AsSpan(from + 1, length - from - 1));
+        if (!raw)
+        {
+            length = from + 1 + CompressRuns(buffer.AsSpan(from + 1, length - from - 1));
+        }
+
         byte sum = PacketReader.Sum(buffer.AsSpan(from + 1, length - from - 1));
         Raw((byte)'#');
         start = -1;
@@ -107,7 +119,7 @@ internal sealed class PacketWriter
         while (done < bytes.Length)
         {
             ReadOnlySpan<byte> rest = bytes[done..];
-            int plain = rest.IndexOfAny("#$}*"u8);
+            int plain = rest.IndexOfAny(Special);
             plain = Math.Min(plain < 0 ? rest.Length : plain, Room);
             rest[..plain].CopyTo(Grow(plain));
             done += plain;

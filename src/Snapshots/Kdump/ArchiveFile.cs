@@ -7,9 +7,9 @@ namespace Snapshots.Kdump;
 /// A file being read: positioned reads (a mapping would kill the process if somebody cut the file), numbers held against
 /// their ranges, and errors that name file, offset and field.
 /// </summary>
-internal sealed class ArchiveFile : IDisposable
+internal class ArchiveFile : IDisposable
 {
-    private readonly SafeFileHandle handle;
+    private readonly SafeFileHandle? handle;
 
     /// <summary>Opens for reading; others may do to the file what they like.</summary>
     public ArchiveFile(string path)
@@ -27,6 +27,13 @@ internal sealed class ArchiveFile : IDisposable
         }
     }
 
+    /// <summary>A file that is read through another.</summary>
+    protected ArchiveFile(string path, long length)
+    {
+        Path = path;
+        Length = length;
+    }
+
     /// <summary>As given.</summary>
     public string Path { get; }
 
@@ -34,7 +41,7 @@ internal sealed class ArchiveFile : IDisposable
     public long Length { get; }
 
     /// <summary>Fills <paramref name="destination"/>; a file that ends earlier is an error about <paramref name="field"/>.</summary>
-    public void Read(long offset, Span<byte> destination, string field)
+    public virtual void Read(long offset, Span<byte> destination, string field)
     {
         int done = 0;
         while (done < destination.Length)
@@ -42,7 +49,7 @@ internal sealed class ArchiveFile : IDisposable
             int read;
             try
             {
-                read = RandomAccess.Read(handle, destination[done..], offset + done);
+                read = RandomAccess.Read(handle!, destination[done..], offset + done);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
@@ -76,7 +83,14 @@ internal sealed class ArchiveFile : IDisposable
     public ArchiveException Bad(long offset, string field, string problem, Exception? inner = null) => new(Path, offset, field, problem, inner);
 
     /// <inheritdoc/>
-    public void Dispose() => handle.Dispose();
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Closes what it has open.</summary>
+    protected virtual void Dispose(bool disposing) => handle?.Dispose();
 
     private ArchiveException OutOfRange(long offset, string field, long value, long minimum, long maximum) => Bad(
         offset, field, minimum == maximum ? $"{value}, must be {minimum}" : $"{value}, must be {minimum} … {maximum}");

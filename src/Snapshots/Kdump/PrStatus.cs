@@ -38,4 +38,36 @@ internal static class PrStatus
             BinaryPrimitives.WriteUInt64LittleEndian(descriptor[(RegistersOffset + (8 * i))..], registers[i]);
         }
     }
+
+    /// <summary>
+    /// The registers out of a descriptor of <see cref="Size"/> bytes. What it does not tell is as a 64-bit kernel has it:
+    /// flat segments, paging on; the page tables are not known and CR3 is 0.
+    /// </summary>
+    public static VcpuState Read(ReadOnlySpan<byte> descriptor, out int process)
+    {
+        process = BinaryPrimitives.ReadInt32LittleEndian(descriptor[ProcessOffset..]);
+        ulong[] user = new ulong[27];
+        for (int i = 0; i < user.Length; i++)
+        {
+            user[i] = BinaryPrimitives.ReadUInt64LittleEndian(descriptor[(RegistersOffset + (8 * i))..]);
+        }
+
+        // r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs
+        return UnknownVcpu.LongMode with
+        {
+            Gpr =
+            [
+                user[10], user[11], user[12], user[5], user[19], user[4], user[13], user[14],
+                user[9], user[8], user[7], user[6], user[3], user[2], user[1], user[0],
+            ],
+            Rip = user[16],
+            Rflags = user[18],
+            Segments =
+            [
+                UnknownVcpu.Data(user[24]), UnknownVcpu.Code(user[17]), UnknownVcpu.Data(user[20]), UnknownVcpu.Data(user[23]),
+                UnknownVcpu.Data(user[25]) with { Base = user[21] }, UnknownVcpu.Data(user[26]) with { Base = user[22] },
+                UnknownVcpu.NoSegment, UnknownVcpu.NoSegment,
+            ],
+        };
+    }
 }

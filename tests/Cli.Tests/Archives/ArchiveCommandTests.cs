@@ -148,6 +148,58 @@ public abstract class ArchiveCommandTests : ProgramTests
         Assert.Equal(1, error.Count(letter => letter == '\n'));
     }
 
+    [Theory]
+    [InlineData("-1", "newer")]
+    [InlineData("-n 1", "newer")]
+    [InlineData("-n 0", "")]
+    [InlineData("--title OLDER", "older")]
+    [InlineData("--machine sample --release 6.1", "newer older")]
+    [InlineData("--machine other", "")]
+    [InlineData("--release 5", "")]
+    [InlineData("--since 2026-05-01T12:00:02Z", "newer")]
+    [InlineData("--since 2026-05-02", "")]
+    public async Task A_list_can_be_narrowed(string options, string expected)
+    {
+        (int code, string output, _) = await Built.RunAsync($"ls --json {options} --store {store.Path}");
+        Assert.Equal(0, code);
+        using JsonDocument json = JsonDocument.Parse(output);
+        Assert.Equal(expected, string.Join(' ', json.RootElement.EnumerateArray().Select(a => a.GetProperty("title").GetString()!.Split(' ')[^1])));
+    }
+
+    [Fact]
+    public async Task Pruning_keeps_what_it_was_told_and_tells_what_goes()
+    {
+        (int code, string output, _) = await Built.RunAsync($"prune --keep 1 --dry-run --store {store.Path}");
+        Assert.Equal((0, $"would remove {older.Id}: Kernel panic - not syncing: older\n"), (code, output));
+        (code, output, _) = await Built.RunAsync($"prune --keep 1 --store {store.Path}");
+        Assert.Equal((0, $"removed {older.Id}: Kernel panic - not syncing: older\n"), (code, output));
+        Assert.Equal([newer.Id], Store.Open(store.Path).List().Select(archive => archive.Id));
+    }
+
+    [Fact]
+    public async Task An_exported_machine_is_shown_and_imported_again()
+    {
+        using var other = new TemporaryDirectory();
+        string vmcore = Path.Combine(other.Path, "vmcore");
+        (int code, string output, string error) = await Built.RunAsync($"export latest -o {vmcore} --store {store.Path}");
+        Assert.Equal((0, ""), (code, error));
+        Assert.StartsWith($"wrote {vmcore} (", output);
+        (code, output, _) = await Built.RunAsync($"show {vmcore} --json");
+        Assert.Equal(0, code);
+        using JsonDocument json = JsonDocument.Parse(output);
+        Assert.Equal(917504, json.RootElement.GetProperty("memoryBytes").GetInt64());
+        (code, output, error) = await Built.RunAsync($"import {vmcore} --store {other.Path}/store");
+        Assert.Equal((0, ""), (code, error));
+        StoredArchive imported = Assert.Single(Store.Open(other.Path + "/store").List());
+        Assert.Equal($"imported {imported.Id}: dump vmcore\n", output);
+        using ArchiveReader reader = ArchiveReader.Open(imported.Path);
+        using ArchiveReader original = ArchiveReader.Open(newer.Path);
+        byte[] expected = new byte[0xA0000], actual = new byte[0xA0000];
+        Assert.Equal(original.ReadPhysical(0, expected), reader.ReadPhysical(0, actual));
+        Assert.Equal(expected, actual);
+        Assert.Equal(original.Vcpus[0].Gpr, reader.Vcpus[0].Gpr);
+    }
+
     [Fact]
     public async Task Removing_takes_one_and_leaves_the_other()
     {
@@ -198,7 +250,7 @@ public abstract class ArchiveCommandTests : ProgramTests
             $"debug latest --store {store.Path} -- -batch -nx -ex print/x$rip -ex continue -ex print/x$rbx");
         Assert.Equal(0, code);
         Assert.Contains("$1 = 0x7c42\n", output);
-        Assert.Contains("archived machine", error);
+        Assert.Contains("nothing that could run", error);
         Assert.Contains("$2 = 0x1003\n", output);
     }
 }

@@ -27,12 +27,20 @@ public abstract class UsageTests : ProgramTests
     [InlineData("run --kernel k --wait --gdb none")]
     [InlineData("run --kernel k --log-level loud")]
     [InlineData("ls extra")]
+    [InlineData("ls --since yesteryear")]
+    [InlineData("ls -n few")]
+    [InlineData("prune")]
+    [InlineData("prune --keep some")]
     [InlineData("show")]
     [InlineData("show --frobnicate")]
     [InlineData("serve latest --gdb nowhere")]
     [InlineData("serve latest --gdb tcp:0.0.0.0:1")]
     [InlineData("verify")]
     [InlineData("rm")]
+    [InlineData("import")]
+    [InlineData("serve latest --raw-base nowhere")]
+    [InlineData("export latest")]
+    [InlineData("export latest --format raw --filter zero -o x")]
     public async Task Wrong_usage_is_one_line_and_exit_code_2(string arguments)
     {
         (int code, string output, string error) = await Built.RunAsync(arguments);
@@ -52,6 +60,9 @@ public abstract class UsageTests : ProgramTests
     [InlineData("debug")]
     [InlineData("verify")]
     [InlineData("rm")]
+    [InlineData("import")]
+    [InlineData("export")]
+    [InlineData("prune")]
     [InlineData("demo")]
     public async Task Every_help_has_an_example(string command)
     {

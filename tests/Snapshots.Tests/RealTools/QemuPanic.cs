@@ -38,8 +38,8 @@ internal sealed partial class QemuPanic
     /// <summary>The serial console's log.</summary>
     public required string Console { get; init; }
 
-    /// <summary>Boots, waits for the end of the panic and takes memory and registers; skips the test where QEMU or busybox is missing.</summary>
-    public static async Task<QemuPanic> CaptureAsync(string kernel, int cpus)
+    /// <summary>Boots, waits for the end of the panic and takes memory and registers; skips the test where QEMU or busybox is missing. With a directory for them, QEMU also writes its own dumps of that instant.</summary>
+    public static async Task<QemuPanic> CaptureAsync(string kernel, int cpus, string? dumps = null)
     {
         string qemu = GuestFiles.ProgramOrSkip("qemu-system-x86_64", "qemu-system-x86");
         string busybox = GuestFiles.ProgramOrSkip("busybox", "busybox-static");
@@ -57,7 +57,7 @@ internal sealed partial class QemuPanic
                 ]);
             try
             {
-                return await CaptureAsync(process, directory, cpus);
+                return await CaptureAsync(process, directory, cpus, dumps);
             }
             finally
             {
@@ -113,7 +113,7 @@ internal sealed partial class QemuPanic
         return processes;
     }
 
-    private static async Task<QemuPanic> CaptureAsync(Process process, string directory, int cpus)
+    private static async Task<QemuPanic> CaptureAsync(Process process, string directory, int cpus, string? dumps)
     {
         string console = "";
         for (int i = 0; i < 600 && !console.Contains("end Kernel panic", StringComparison.Ordinal); i++)
@@ -136,6 +136,13 @@ internal sealed partial class QemuPanic
         {
             await CommandAsync(socket, $"cpu {i}");
             vcpus.Add(ParseRegisters(await CommandAsync(socket, "info registers")));
+        }
+
+        if (dumps is not null)
+        {
+            await CommandAsync(socket, $"dump-guest-memory {dumps}/elf");
+            await CommandAsync(socket, $"dump-guest-memory -p {dumps}/paging");
+            await CommandAsync(socket, $"dump-guest-memory -z {dumps}/zlib");
         }
 
         await CommandAsync(socket, $"pmemsave 0 0x{MemorySize:x} \"{directory}/ram\"");

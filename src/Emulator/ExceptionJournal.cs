@@ -1,0 +1,73 @@
+namespace Emulator;
+
+/// <summary>What an entry of the <see cref="ExceptionJournal"/> is about.</summary>
+public enum JournalKind
+{
+    /// <summary>An exception; the instruction will run again.</summary>
+    Fault,
+
+    /// <summary>An exception behind its instruction.</summary>
+    Trap,
+
+    /// <summary>INT n.</summary>
+    SoftwareInterrupt,
+
+    /// <summary>An interrupt or NMI from outside.</summary>
+    Interrupt,
+
+    /// <summary>Protection or paging was turned on or off, or long mode chosen; the registers are those afterwards.</summary>
+    Mode,
+}
+
+/// <summary>An event of a vCPU.</summary>
+/// <param name="Number">Counts all events of the machine, from 1.</param>
+/// <param name="InstructionCount">When.</param>
+/// <param name="Vcpu">Whose.</param>
+/// <param name="Kind">What.</param>
+/// <param name="Vector">The vector delivered.</param>
+/// <param name="Error">The error code, where the vector has one.</param>
+/// <param name="Registers">The registers before it was delivered.</param>
+public readonly record struct JournalEntry(
+    ulong Number, ulong InstructionCount, int Vcpu, JournalKind Kind, byte Vector, uint Error, VcpuGlance Registers);
+
+/// <summary>
+/// The last exceptions, interrupts and mode switches of a machine, for whoever debugs it: the guest cannot see it, and it is
+/// no part of the machine's state. Recording allocates nothing. Belongs to the machine's thread, like the machine.
+/// </summary>
+public sealed class ExceptionJournal
+{
+    /// <summary>Entries kept.</summary>
+    public const int Capacity = 1024;
+
+    private readonly JournalEntry[] entries = new JournalEntry[Capacity];
+
+    /// <summary>Events so far, those that fell out included.</summary>
+    public ulong Count { get; private set; }
+
+    /// <summary>Interrupts and NMIs among them.</summary>
+    public ulong Interrupts { get; private set; }
+
+    /// <summary>Notes an event.</summary>
+    public void Record(ulong instructionCount, int vcpu, JournalKind kind, byte vector, uint error, in VcpuGlance registers)
+    {
+        entries[Count % Capacity] = new JournalEntry(Count + 1, instructionCount, vcpu, kind, vector, error, registers);
+        Count++;
+        if (kind == JournalKind.Interrupt)
+        {
+            Interrupts++;
+        }
+    }
+
+    /// <summary>The last <paramref name="most"/> events, oldest first; fewer when there are not so many.</summary>
+    public IReadOnlyList<JournalEntry> Last(int most)
+    {
+        int count = (int)Math.Min(Math.Min((ulong)Math.Max(most, 0), Count), Capacity);
+        var last = new JournalEntry[count];
+        for (int i = 0; i < count; i++)
+        {
+            last[i] = entries[(Count - (ulong)(count - i)) % Capacity];
+        }
+
+        return last;
+    }
+}
