@@ -31,6 +31,12 @@ internal sealed unsafe class BlockCache : IDisposable
         arena = (byte*)NativeMemory.AlignedAlloc(ArenaSize, 4096);
     }
 
+    /// <summary>Told that everything was thrown away.</summary>
+    internal Action? Cleared { get; set; }
+
+    /// <summary>Told that the blocks of a physical page were dropped.</summary>
+    internal Action<ulong>? PageDropped { get; set; }
+
     /// <summary>Blocks decoded since the start; for statistics.</summary>
     internal long Decoded { get; private set; }
 
@@ -104,14 +110,18 @@ internal sealed unsafe class BlockCache : IDisposable
     /// </summary>
     internal bool PageWritten(ulong physicalPage, int offset, int length)
     {
-        if (!pages.TryGetValue(physicalPage, out PageCode code) || (code.Granules & Granules(offset, length)) == 0)
+        if (!Overlaps(physicalPage, offset, length))
         {
             return false;
         }
 
-        DropPage(physicalPage, code);
+        DropPage(physicalPage, pages[physicalPage]);
         return true;
     }
+
+    /// <summary>Whether bytes of a page are near decoded code.</summary>
+    internal bool Overlaps(ulong physicalPage, int offset, int length) =>
+        pages.TryGetValue(physicalPage, out PageCode code) && (code.Granules & Granules(offset, length)) != 0;
 
     /// <summary>The granules that bytes of a page lie in.</summary>
     internal static ulong Granules(int offset, int length)
@@ -127,6 +137,7 @@ internal sealed unsafe class BlockCache : IDisposable
         pages.Clear();
         new Span<nint>(jumps, JumpEntries).Clear();
         used = 0;
+        Cleared?.Invoke();
     }
 
     public void Dispose()
@@ -144,5 +155,6 @@ internal sealed unsafe class BlockCache : IDisposable
         }
 
         pages.Remove(physicalPage);
+        PageDropped?.Invoke(physicalPage);
     }
 }

@@ -17,6 +17,7 @@ internal sealed unsafe class Decoder : IDisposable
     private readonly PageReader reader = new();
     private readonly Iced.Intel.Decoder[] decoders;
     private readonly Op[] ops = new Op[MaxBlockOps];
+    private readonly Instruction[] instructions = new Instruction[MaxBlockOps];
     private readonly InstructionInfoFactory infos = new();
     private readonly ThunkCompiler thunks = new();
     private readonly Block* crossing;
@@ -61,7 +62,8 @@ internal sealed unsafe class Decoder : IDisposable
             }
 
             int instructionStart = reader.Position;
-            decoder.Decode(out Instruction instruction);
+            ref Instruction instruction = ref instructions[count];
+            decoder.Decode(out instruction);
             if (decoder.LastError == DecoderError.NoMoreBytes)
             {
                 if (count == 0)
@@ -99,10 +101,16 @@ internal sealed unsafe class Decoder : IDisposable
             return true;
         }
 
+        cpu.MakeRoom();
         block = cpu.Blocks.Add(decoded, ops.AsSpan(0, count), out bool firstOfPage);
         if (firstOfPage)
         {
             cpu.CodePageAdded(physicalPage);
+        }
+
+        if ((mode & CodeMode.Bits64) != 0)
+        {
+            cpu.Translator?.Translate(block, instructions.AsSpan(0, count), page.AsSpan(offset, (int)(rip - start)));
         }
 
         return true;
@@ -166,7 +174,7 @@ internal sealed unsafe class Decoder : IDisposable
         {
             // What the decoder gave up on after 15 bytes is too long, which is #GP (SDM vol. 2A §2.3.11).
             op.Run = instruction.IsInvalid && instruction.Length >= MaxInstructionLength ? &Fault.TooLong : &Fault.Undefined;
-            op.Flags |= OpFlags.EndsBlock;
+            op.Flags |= OpFlags.EndsBlock | OpFlags.Undefined;
             return;
         }
 

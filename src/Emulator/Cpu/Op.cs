@@ -113,4 +113,7 @@ public enum OpFlags : byte
 
     /// <summary>LOCK.</summary>
     Lock = 32,
+
+    /// <summary>No instruction of this CPU: executing it only raises a fault.</summary>
+    Undefined = 64,
 }

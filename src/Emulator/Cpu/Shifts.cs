@@ -4,7 +4,7 @@ namespace Emulator.Cpu;
 
 /// <summary>
 /// A shift or rotate. Flags SDM vol. 2 leaves undefined get one fixed value each, so that a machine is the same machine
-/// on every host: OF as for a shift by one, AF unchanged.
+/// on every host, and those AMD's CPUs give: OF as for a shift by one; AF set by a shift, unchanged by a rotate.
 /// </summary>
 internal unsafe interface IShift
 {
@@ -20,7 +20,7 @@ internal unsafe struct Shl : IShift
         ulong result = count < bits ? value << count : 0;
         ulong carry = count <= bits ? value >> (bits - count) & 1 : 0;
         ulong overflow = (result >> (bits - 1) & 1) ^ carry;
-        Flags.Set(s, Flags.Status & ~Flags.Af, Flags.SignZeroParity<T>(result) | carry | (overflow << 11));
+        Flags.Set(s, Flags.Status, Flags.Af | Flags.SignZeroParity<T>(result) | carry | (overflow << 11));
         return result;
     }
 }
@@ -33,7 +33,7 @@ internal unsafe struct Shr : IShift
         ulong result = count < bits ? value >> count : 0;
         ulong carry = count <= bits ? value >> (count - 1) & 1 : 0;
         ulong overflow = (result >> (bits - 2) & 1) ^ (result >> (bits - 1) & 1);
-        Flags.Set(s, Flags.Status & ~Flags.Af, Flags.SignZeroParity<T>(result) | carry | (overflow << 11));
+        Flags.Set(s, Flags.Status, Flags.Af | Flags.SignZeroParity<T>(result) | carry | (overflow << 11));
         return result;
     }
 }
@@ -45,7 +45,7 @@ internal unsafe struct Sar : IShift
         long signed = Registers.SignExtend<T>(value);
         ulong result = (ulong)(signed >> Math.Min(count, 63));
         ulong carry = (ulong)(signed >> Math.Min(count - 1, 63)) & 1;
-        Flags.Set(s, Flags.Status & ~Flags.Af, Flags.SignZeroParity<T>(result) | carry);
+        Flags.Set(s, Flags.Status, Flags.Af | Flags.SignZeroParity<T>(result) | carry);
         return result;
     }
 }

@@ -12,7 +12,12 @@ internal sealed unsafe partial class Vcpu
             ref Segment cs = ref State->Seg(SegmentIndex.Cs);
             if (IsLongModeActive && cs.Long)
             {
-                return CodeMode.Bits64 | CodeMode.Protected;
+                return CodeMode.Bits64 | CodeMode.Protected | DataMode switch
+                {
+                    AccessMode.Supervisor => CodeMode.Supervisor,
+                    AccessMode.SupervisorUnchecked => CodeMode.Unchecked,
+                    _ => 0,
+                };
             }
 
             CodeMode mode = cs.Big ? CodeMode.Bits32 : CodeMode.Bits16;

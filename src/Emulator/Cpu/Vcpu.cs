@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Emulator.Devices;
 using Emulator.Memory;
 using Emulator.Time;
+using Emulator.Translation;
 
 namespace Emulator.Cpu;
 
@@ -42,7 +43,8 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     private ulong fetchPhysical;
     private bool fetchValid;
 
-    internal Vcpu(int index, PhysicalSpace space, VirtualClock clock, IMachineSignals signals, RandomSource random)
+    internal Vcpu(
+        int index, PhysicalSpace space, VirtualClock clock, IMachineSignals signals, RandomSource random, Engine engine = Engine.Interpreter)
     {
         Index = index;
         this.space = space;
@@ -50,12 +52,21 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
         this.signals = signals;
         Random = random;
         self = GCHandle.Alloc(this);
-        State = (CpuState*)NativeMemory.AlignedAlloc(CpuState.StateSize, 64);
+        cache = engine == Engine.Interpreter ? null : CodeCache.TryCreate();
+        State = cache is null ? (CpuState*)NativeMemory.AlignedAlloc(CpuState.StateSize, 64) : cache.State;
         NativeMemory.Clear(State, CpuState.StateSize);
         State->Owner = GCHandle.ToIntPtr(self);
         Msrs = new Msrs(this);
         decoder = new Decoder(this);
-        Tlb = new SoftTlb();
+        Tlb = new SoftTlb(cache is null ? null : cache.Tlb);
+        if (cache is not null)
+        {
+            Translator = new Translator(cache, Tlb);
+            Tlb.FetchDropped = cache.FetchDropped;
+            blocks.PageDropped = Tlb.DropJumpsTo;
+        }
+
+        blocks.Cleared = BlocksCleared;
         ModeChanged();
     }
 
@@ -137,6 +148,11 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
                 continue;
             }
 
+            if (pendingLink != null || jumpIsPending)
+            {
+                Connect(block);
+            }
+
             if (block->Breakpoint != 0 && !skipBreakpoint)
             {
                 return VcpuExit.Breakpoint;
@@ -151,6 +167,12 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
             else
             {
                 ulong budget = until - s->InstructionCount;
+                if (CanEnter(block, budget))
+                {
+                    RunTranslated(block, until);
+                    continue;
+                }
+
                 Execute(block->Ops, budget < (ulong)block->Count ? (int)budget : block->Count);
             }
         }
@@ -303,8 +325,11 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     internal void ModeChanged()
     {
         CpuState* s = State;
+        currentModeValid = false;
+        canTranslate = s->Cpl is 0 or 3;
         if (s->Cpl == 3 && (s->Rflags & Flags.Ac) != 0 && (s->Cr0 & ControlRegisters.Am) != 0)
         {
+            canTranslate = false;
             s->ReadTlb = Tlb.Never;
             s->WriteTlb = Tlb.Never;
             return;
@@ -349,6 +374,13 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
         decoder.Dispose();
         blocks.Dispose();
         Tlb.Dispose();
-        NativeMemory.AlignedFree(State);
+        if (cache is null)
+        {
+            NativeMemory.AlignedFree(State);
+        }
+        else
+        {
+            cache.Dispose();
+        }
     }
 }

@@ -12,7 +12,7 @@ internal sealed unsafe class CodeCache : IDisposable
     internal const int JumpEntries = 4096;
     private const int Modes = 3, MaxLinks = 1 << 18;
     private const nuint TlbOffset = 4096;
-    private const nuint JumpsOffset = TlbOffset + (SoftTlb.FastBytes + 4095 & ~4095);
+    private const nuint JumpsOffset = TlbOffset + ((SoftTlb.FastBytes + 4095) & ~4095u);
     private const nuint SitesOffset = JumpsOffset + (Modes * JumpEntries * 16);
     private const nuint Total = 64u << 20, SitesSize = 12u << 20, HotSize = 28u << 20;
 

@@ -60,7 +60,7 @@ internal static unsafe class Operations
 
     internal static Form FormOf(in Instruction instruction, Op* op, bool user)
     {
-        if (instruction.CodeSize != CodeSize.Code64 || op->Run == (delegate*<CpuState*, Op*, Step>)&Fault.Undefined)
+        if (instruction.CodeSize != CodeSize.Code64 || (op->Flags & OpFlags.Undefined) != 0)
         {
             return Form.None;
         }

@@ -10,7 +10,8 @@ internal sealed unsafe class Trampolines
 {
     internal const int Budget = 0, Flags = 8, Spilled = 16, Vectors = 40, Target = 48, HostMxcsr = 56, Temporary = 144;
     private const int Saved = 64, SavedSite = 120, FrameSize = 152;
-    private const int GprRsp = 32, Rflags = 144, RipOffset = 136, StatusMask = 0x8D5, MxcsrOffset = CpuState.FxOffset + 24;
+    internal const int RflagsOffset = 144;
+    private const int GprRsp = 32, Rflags = RflagsOffset, RipOffset = 136, StatusMask = 0x8D5, MxcsrOffset = CpuState.FxOffset + 24;
 
     private static readonly int[] Identity = [Host.Rcx, Host.Rdx, Host.Rbx, Host.Rbp, Host.Rsi, Host.Rdi, Host.R8, 12, 13, 14, 15];
     private static readonly int[] Volatile = [Host.Rax, Host.Rcx, Host.Rdx, Host.Rsi, Host.Rdi, Host.R8, Host.R9];

@@ -14,7 +14,8 @@ public static class Engines
     internal static EngineFactory Interpreter { get; } = (space, clock, signals, random) => new Vcpu(0, space, clock, signals, random);
 
     /// <summary>What is held against the interpreter.</summary>
-    internal static EngineFactory Candidate { get; } = Interpreter;
+    internal static EngineFactory Candidate { get; } = (space, clock, signals, random) =>
+        new Vcpu(0, space, clock, signals, random, Engine.Translator);
 
     /// <summary>The names of what is held against the host.</summary>
     public static TheoryData<string> Names => Candidate == Interpreter ? [nameof(Interpreter)] : [nameof(Interpreter), nameof(Candidate)];

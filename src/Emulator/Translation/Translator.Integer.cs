@@ -1,0 +1,425 @@
+using Emulator.Cpu;
+using Iced.Intel;
+
+namespace Emulator.Translation;
+
+// Instructions that stay on the path: integer arithmetic, moves, the stack, division.
+internal sealed unsafe partial class Translator
+{
+    private void Emit(in Instruction instruction, ReadOnlySpan<byte> bytes, int index, bool last)
+    {
+        Op* op = block->Ops + index;
+        Form form = forms[index];
+        Encoding e = form is Form.None or Form.Verbatim or Form.Nothing ? default : Encoding.Parse(bytes, Operations.HasModRm(instruction, form));
+        switch (form)
+        {
+            case Form.None:
+                EmitLeave(hot, AddSite(SiteKind.Operation, index), inHost && !inMemory ? trampolines.LeaveFromHost : trampolines.Leave);
+                return;
+            case Form.Generic:
+                EmitGeneric(instruction, e, op, bytes, index);
+                break;
+            case Form.Verbatim:
+                TakeFlags(instruction, index);
+                hot.Bytes(bytes);
+                AfterWrite(instruction);
+                break;
+            case Form.Vector:
+                EmitVector(instruction, e, op, index);
+                break;
+            case Form.Nothing:
+                break;
+            case Form.Lea:
+                EmitLea(e, op);
+                break;
+            case Form.MoveConstant:
+                EmitMoveConstant(e, instruction);
+                break;
+            case Form.Push:
+                EmitPush(instruction, e, index);
+                break;
+            case Form.Pop:
+                EmitPop(e, index);
+                break;
+            case Form.Leave:
+                BeforeClobber(index);
+                hot.Move(Host.R10, Host.Rbp);
+                EmitLookup(index, 8, write: false);
+                hot.Lea(Host.GuestRsp, Host.Rbp, -1, 0, 8);
+                EmitAccess(LoadMove, Host.Rbp);
+                break;
+            case Form.ByteSwap:
+                EmitByteSwap(e);
+                break;
+            case Form.Divide:
+                EmitDivide(e, op, index);
+                break;
+            case Form.ClearInterrupts:
+                BeforeClobber(index);
+                EmitClear((int)Cpu.Flags.If);
+                break;
+            case Form.ClearDirection:
+                BeforeClobber(index);
+                EmitClear((int)Cpu.Flags.Df);
+                break;
+            default:
+                EmitBranch(form, e, op, index);
+                return;
+        }
+
+        if (last)
+        {
+            EmitJump(op->NextRip, hot);
+        }
+    }
+
+    // The same opcode, its registers and its memory operand where the guest's are.
+    private void EmitGeneric(in Instruction instruction, in Encoding e, Op* op, ReadOnlySpan<byte> bytes, int index)
+    {
+        if (NamesHighByte(instruction))
+        {
+            TakeFlags(instruction, index);
+            hot.Bytes(bytes);
+            AfterWrite(instruction);
+            return;
+        }
+
+        Roles roles = Operations.RolesOf(e);
+        bool extends = Operations.ExtendsOpcode(e);
+        bool partialReg = (roles & Roles.ByteReg) != 0 || e.OperandSizePrefix, partialRm = (roles & Roles.ByteRm) != 0 || e.OperandSizePrefix;
+        bool flags = NeedsFlags(instruction, index);
+        int reg = extends ? e.Reg & 7 : HostOf(e.Reg);
+        bool spilledReg = reg < 0;
+        if (e.IsMemory)
+        {
+            BeforeClobber(index);
+            EmitAddress(e, op);
+            EmitLookup(index, op->MemorySize, (roles & Roles.RmWrite) != 0);
+            bool join = spilledReg || flags;
+            if (join)
+            {
+                EmitJoin();
+            }
+
+            if (flags)
+            {
+                FlagsToHost();
+            }
+
+            if (spilledReg)
+            {
+                reg = Host.R10;
+                if (partialReg || (roles & Roles.RegRead) != 0)
+                {
+                    hot.RegFrame(LoadMove, reg, SlotOf(e.Reg));
+                }
+            }
+
+            EmitOpcode(e, reg, join ? 0 : Host.R10, Host.R11, !extends && (roles & Roles.ByteReg) != 0 && e.HasRex);
+            if (join)
+            {
+                hot.Memory(reg, Host.R11, 0);
+            }
+            else
+            {
+                EmitJoined(reg);
+            }
+        }
+        else
+        {
+            TakeFlags(instruction, index);
+            int rm = HostOf(e.Rm);
+            if (rm < 0)
+            {
+                rm = Host.R11;
+                if (partialRm || (roles & Roles.RmRead) != 0)
+                {
+                    hot.RegFrame(LoadMove, rm, SlotOf(e.Rm));
+                }
+            }
+
+            if (spilledReg)
+            {
+                reg = Host.R10;
+                if (partialReg || (roles & Roles.RegRead) != 0)
+                {
+                    hot.RegFrame(LoadMove, reg, SlotOf(e.Reg));
+                }
+            }
+
+            EmitOpcode(e, reg, 0, rm, e.HasRex);
+            hot.Byte(0xC0 | ((reg & 7) << 3) | (rm & 7));
+            if ((roles & Roles.RmWrite) != 0)
+            {
+                Keep(e.Rm, rm);
+            }
+        }
+
+        hot.Bytes(e.Immediate);
+        if (!extends && (roles & Roles.RegWrite) != 0)
+        {
+            Keep(e.Reg, reg);
+        }
+
+        AfterWrite(instruction);
+    }
+
+    // Prefixes, REX, map and opcode. F2 and F3 mean nothing here but for POPCNT: the guest's CPU has no TZCNT and LZCNT.
+    private void EmitOpcode(in Encoding e, int reg, int index, int rm, bool forceRex)
+    {
+        if (e.OperandSizePrefix)
+        {
+            hot.Byte(0x66);
+        }
+
+        if (e.Map == 1 && e.Opcode == 0xB8)
+        {
+            hot.Byte(0xF3);
+        }
+
+        EmitRexAndOpcode(e, reg, index, rm, forceRex);
+    }
+
+    private void EmitRexAndOpcode(in Encoding e, int reg, int index, int rm, bool forceRex)
+    {
+        int rex = (e.Wide ? 8 : 0) | ((reg & 8) >> 1) | ((index & 8) >> 2) | ((rm & 8) >> 3);
+        if (rex != 0 || forceRex)
+        {
+            hot.Byte(0x40 | rex);
+        }
+
+        if (e.Map != 0)
+        {
+            hot.Byte(0x0F);
+        }
+
+        if (e.Map > 1)
+        {
+            hot.Byte(e.Map == 2 ? 0x38 : 0x3A);
+        }
+
+        hot.Byte(e.Opcode);
+    }
+
+    // SSE: XMM registers are the host's own; some operands are general registers.
+    private void EmitVector(in Instruction instruction, in Encoding e, Op* op, int index)
+    {
+        var thunk = (Cpu.Thunks.Thunk*)op->Data;
+        bool flags = NeedsFlags(instruction, index);
+        bool regIsGeneral = e.Map == 1 && e.Opcode is 0x2C or 0x2D or 0x50 or 0xC5 or 0xD7;
+        bool rmWritesGeneral = (e.Map == 1 && e.Opcode == 0x7E && e.Mandatory != 0xF3) || (e.Map == 3 && e.Opcode is >= 0x14 and <= 0x17);
+        bool rmIsGeneral = rmWritesGeneral || (e.Map == 1 && e.Opcode is 0x6E or 0x2A or 0xC4) || (e.Map == 3 && e.Opcode is 0x20 or 0x22);
+        int reg = regIsGeneral ? HostOf(e.Reg) : e.Reg;
+        bool spilled = reg < 0;
+        reg = spilled ? Host.R10 : reg;
+        if (e.IsMemory)
+        {
+            BeforeClobber(index);
+            EmitAddress(e, op);
+            if (thunk->Alignment > 1)
+            {
+                // test r10b, alignment - 1
+                hot.Bytes([0x41, 0xF6, 0xC2, (byte)(thunk->Alignment - 1)]);
+                hot.JumpIf(5, cold.At);
+                EmitLeave(cold, AddSite(SiteKind.Operation, index), trampolines.Leave);
+            }
+
+            EmitLookup(index, thunk->MemorySize, thunk->Memory != Cpu.Thunks.MemoryUse.Read);
+            bool join = spilled || flags;
+            if (join)
+            {
+                EmitJoin();
+            }
+
+            if (flags)
+            {
+                FlagsToHost();
+            }
+
+            EmitVectorOpcode(e, reg, join ? 0 : Host.R10, Host.R11);
+            if (join)
+            {
+                hot.Memory(reg, Host.R11, 0);
+            }
+            else
+            {
+                EmitJoined(reg);
+            }
+        }
+        else
+        {
+            TakeFlags(instruction, index);
+            int rm = e.Rm;
+            if (rmIsGeneral)
+            {
+                rm = rmWritesGeneral ? (HostOf(e.Rm) < 0 ? Host.R11 : HostOf(e.Rm)) : Read(e.Rm, Host.R11);
+            }
+
+            EmitVectorOpcode(e, reg, 0, rm);
+            hot.Byte(0xC0 | ((reg & 7) << 3) | (rm & 7));
+            if (rmWritesGeneral)
+            {
+                hot.Bytes(e.Immediate);
+                Keep(e.Rm, rm);
+                AfterWrite(instruction);
+                return;
+            }
+        }
+
+        hot.Bytes(e.Immediate);
+        if (spilled)
+        {
+            Keep(e.Reg, reg);
+        }
+
+        AfterWrite(instruction);
+    }
+
+    private void EmitVectorOpcode(in Encoding e, int reg, int index, int rm)
+    {
+        if (e.OperandSizePrefix)
+        {
+            hot.Byte(0x66);
+        }
+
+        if (e.Mandatory != 0)
+        {
+            hot.Byte(e.Mandatory);
+        }
+
+        EmitRexAndOpcode(e, reg, index, rm, forceRex: false);
+    }
+
+    private void EmitLea(in Encoding e, Op* op)
+    {
+        int host = HostOf(e.Reg);
+        EmitOffset(e, op, host < 0 ? Host.R10 : host, wide: op->OperandSize == 8 && op->AddressShift == 0);
+        Keep(e.Reg, Host.R10);
+    }
+
+    private void EmitMoveConstant(in Encoding e, in Instruction instruction)
+    {
+        int host = HostOf(e.Rm);
+        hot.MoveConstant(host < 0 ? Host.R10 : host, instruction.Code == Code.Mov_r64_imm64 ? instruction.Immediate64 : instruction.Immediate32);
+        Keep(e.Rm, Host.R10);
+    }
+
+    private void EmitPush(in Instruction instruction, in Encoding e, int index)
+    {
+        BeforeClobber(index);
+        hot.Lea(Host.R10, Host.GuestRsp, -1, 0, -8);
+        EmitLookup(index, 8, write: true);
+        if (instruction.Code != Code.Push_r64)
+        {
+            EmitStoreConstant((ulong)(long)(instruction.Code == Code.Pushq_imm8 ? instruction.Immediate8to64 : instruction.Immediate32to64));
+        }
+        else if (HostOf(e.Rm) >= 0)
+        {
+            EmitAccess(StoreMove, HostOf(e.Rm));
+        }
+        else
+        {
+            EmitJoin();
+            hot.RegMemory(StoreMove, Read(e.Rm, Host.R10), Host.R11, 0);
+        }
+
+        hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, -8);
+    }
+
+    // Stores eight bytes at [r11+r10].
+    private void EmitStoreConstant(ulong value)
+    {
+        if ((long)value == (int)value)
+        {
+            EmitAccess(0xC7, 0);
+            hot.Int32((int)value);
+            return;
+        }
+
+        EmitJoin();
+        hot.MoveConstant(Host.R10, value);
+        hot.RegMemory(StoreMove, Host.R10, Host.R11, 0);
+    }
+
+    private void EmitPop(in Encoding e, int index)
+    {
+        BeforeClobber(index);
+        hot.Move(Host.R10, Host.GuestRsp);
+        EmitLookup(index, 8, write: false);
+        int host = HostOf(e.Rm);
+        EmitAccess(LoadMove, host < 0 ? Host.R10 : host);
+        Keep(e.Rm, Host.R10);
+        hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, 8);
+    }
+
+    private void EmitByteSwap(in Encoding e)
+    {
+        int host = Read(e.Rm, Host.R10);
+        hot.Rex(e.Wide, 0, 0, host);
+        hot.Byte(0x0F);
+        hot.Byte(0xC8 | (host & 7));
+        Keep(e.Rm, host);
+    }
+
+    // What would fault is left to the interpreter. The flags stay as they were.
+    private void EmitDivide(in Encoding e, Op* op, int index)
+    {
+        bool wide = op->OperandSize == 8;
+        BeforeClobber(index);
+        if (e.IsMemory)
+        {
+            EmitAddress(e, op);
+            EmitLookup(index, op->OperandSize, write: false);
+            EmitAccess(LoadMove, Host.R11, wide);
+        }
+        else
+        {
+            hot.RegReg(LoadMove, Host.R11, Read(e.Rm, Host.R11), wide);
+        }
+
+        byte* leave = cold.At;
+        EmitLeave(cold, AddSite(SiteKind.Operation, index), trampolines.Leave);
+        if ((e.Reg & 7) == 6)
+        {
+            hot.RegReg(Compare, Host.Rdx, Host.R11, wide);
+            hot.JumpIf(3, leave);
+        }
+        else
+        {
+            hot.RegReg(LoadMove, Host.R10, Host.Rax, wide);
+            hot.Rex(wide, 0, 0, Host.R10);
+            hot.Bytes([0xC1, 0xFA, (byte)(wide ? 63 : 31)]);
+            hot.RegReg(Compare, Host.R10, Host.Rdx, wide);
+            hot.JumpIf(5, leave);
+            hot.Lea(Host.R10, Host.R11, -1, 0, 1, wide);
+            hot.Rex(wide, 0, 0, Host.R10);
+            hot.Bytes([0x83, 0xFA, 1]);
+            hot.JumpIf(6, leave);
+        }
+
+        hot.Rex(wide, 0, 0, Host.R11);
+        hot.Byte(0xF7);
+        hot.Byte(0xC0 | ((e.Reg & 7) << 3) | (Host.R11 & 7));
+        inHost = false;
+        inMemory = true;
+    }
+
+    // Clears a bit of RFLAGS that is not a status flag.
+    private void EmitClear(int flag)
+    {
+        hot.Bytes([0x81, 0x24, 0x25]);
+        hot.Int32((int)state + Trampolines.RflagsOffset);
+        hot.Int32(~flag);
+    }
+
+    private void TakeFlags(in Instruction instruction, int index)
+    {
+        if (NeedsFlags(instruction, index))
+        {
+            FlagsToHost();
+        }
+    }
+
+    private static bool NamesHighByte(in Instruction instruction) =>
+        instruction.Op0Register is >= Register.AH and <= Register.BH || instruction.Op1Register is >= Register.AH and <= Register.BH;
+}
