@@ -124,6 +124,8 @@ internal sealed unsafe partial class Translator
             {
                 EmitJoined(reg);
             }
+
+            hot.Bytes(e.Immediate);
         }
         else
         {
@@ -132,13 +134,17 @@ internal sealed unsafe partial class Translator
             if (rm < 0)
             {
                 rm = Host.R11;
-                if (partialRm || (roles & Roles.RmRead) != 0)
+                if (partialRm || (roles & Roles.RmRead) != 0 || e.Reg == e.Rm)
                 {
                     hot.RegFrame(LoadMove, rm, SlotOf(e.Rm));
                 }
             }
 
-            if (spilledReg)
+            if (spilledReg && e.Reg == e.Rm)
+            {
+                reg = rm;
+            }
+            else if (spilledReg)
             {
                 reg = Host.R10;
                 if (partialReg || (roles & Roles.RegRead) != 0)
@@ -149,13 +155,13 @@ internal sealed unsafe partial class Translator
 
             EmitOpcode(e, reg, 0, rm, e.HasRex);
             hot.Byte(0xC0 | ((reg & 7) << 3) | (rm & 7));
+            hot.Bytes(e.Immediate);
             if ((roles & Roles.RmWrite) != 0)
             {
                 Keep(e.Rm, rm);
             }
         }
 
-        hot.Bytes(e.Immediate);
         if (!extends && (roles & Roles.RegWrite) != 0)
         {
             Keep(e.Reg, reg);
