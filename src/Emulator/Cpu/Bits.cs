@@ -148,16 +148,17 @@ internal static unsafe class BitScan<T>
         return Step.Next;
     }
 
-    // The destination keeps its value for a zero operand, as all CPUs do; other status flags stay.
+    // The destination keeps its value for a zero operand, as all CPUs do. The flags the SDM leaves undefined are what AMD's
+    // CPUs make them: PF of the index (set for a zero operand), the others clear.
     private static Step Scan(CpuState* s, Op* op, ulong value, int index)
     {
         if (value == 0)
         {
-            Flags.Set(s, Flags.Zf, Flags.Zf);
+            Flags.Set(s, Flags.Status, Flags.Zf | Flags.Pf);
             return Step.Next;
         }
 
-        Flags.Set(s, Flags.Zf, 0);
+        Flags.Set(s, Flags.Status, (BitOperations.PopCount((uint)index) & 1) == 0 ? Flags.Pf : 0);
         Registers.Write<T>(s, op->Dst, (ulong)index);
         return Step.Next;
     }

@@ -113,7 +113,7 @@ internal sealed unsafe class CodeCache : IDisposable
     {
         for (int link = slotHeads[slot]; link >= 0; link = linkNext[link])
         {
-            *(ulong*)linkEntries[link] = 1;
+            Forget((ulong*)linkEntries[link]);
         }
 
         slotHeads[slot] = -1;
@@ -136,12 +136,16 @@ internal sealed unsafe class CodeCache : IDisposable
         ulong* entries = (ulong*)(start + JumpsOffset);
         for (int i = 0; i < Modes * JumpEntries; i++)
         {
-            entries[i * 2] = 1;
+            Forget(entries + (i * 2));
         }
 
         Array.Fill(slotHeads, -1);
         freeLink = 0;
     }
+
+    // An empty entry names an address that never looks there.
+    private void Forget(ulong* entry) =>
+        *entry = ((nuint)entry - (nuint)(start + JumpsOffset)) / 16 % JumpEntries == 0 ? 1u : 0u;
 
     public void Dispose() => HostMemory.Release(start, Total);
 }

@@ -21,6 +21,15 @@ internal unsafe ref struct Encoding
         for (; ; at++)
         {
             byte b = bytes[at];
+            if ((b & 0xF0) == 0x40)
+            {
+                rex = b;
+                continue;
+            }
+
+            // REX counts only right before the opcode.
+            int before = rex;
+            rex = 0;
             if (b == 0x66)
             {
                 e.OperandSizePrefix = true;
@@ -43,16 +52,13 @@ internal unsafe ref struct Encoding
             }
             else if (b is not (0x2E or 0x36 or 0x3E or 0x26))
             {
+                rex = before;
                 break;
             }
         }
 
-        if ((bytes[at] & 0xF0) == 0x40)
-        {
-            rex = bytes[at++];
-            e.HasRex = true;
-            e.Wide = (rex & 8) != 0;
-        }
+        e.HasRex = rex != 0;
+        e.Wide = (rex & 8) != 0;
 
         if (bytes[at] == 0x0F)
         {

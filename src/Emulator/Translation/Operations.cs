@@ -204,7 +204,7 @@ internal static unsafe class Operations
             case Mnemonic.Bt or Mnemonic.Bts or Mnemonic.Btr or Mnemonic.Btc:
                 return (int)RflagsBits.CF;
             case Mnemonic.Bsf or Mnemonic.Bsr or Mnemonic.Tzcnt or Mnemonic.Lzcnt:
-                return (int)RflagsBits.ZF;
+                return Status;
             case Mnemonic.Div or Mnemonic.Idiv:
                 return 0;
             default:
