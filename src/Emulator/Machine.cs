@@ -42,7 +42,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         vcpus = new Vcpu[options.Vcpus];
         for (int i = 0; i < vcpus.Length; i++)
         {
-            vcpus[i] = new Vcpu(i, space, clock, this, random) { CpuCount = options.Vcpus };
+            vcpus[i] = new Vcpu(i, space, clock, this, random, options.Engine) { CpuCount = options.Vcpus };
         }
 
         memory.HostAddressesRevoked = reads => Array.ForEach(vcpus, vcpu => vcpu.HostAddressesRevoked(reads));
@@ -125,6 +125,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         ("nanoseconds halted", (long)halted),
         ("bytes of guest memory allocated", memory.AllocatedPages * GuestMemory.PageSize),
         ("blocks decoded", vcpus.Sum(vcpu => vcpu.Blocks.Decoded)),
+        .. vcpus.SelectMany(vcpu => vcpu.TranslationStatistics),
     ];
 
     /// <summary>

@@ -23,6 +23,21 @@ internal sealed unsafe partial class Vcpu
     /// <summary>What the translator did, for a person who asks where the time goes.</summary>
     internal TranslationCounters Counters { get; } = new();
 
+    /// <summary>What the translator did, by name; nothing where the interpreter does all.</summary>
+    internal IEnumerable<(string Name, long Value)> TranslationStatistics => cache is null || Translator is null ? [] :
+    [
+        ("blocks translated", Translator.Translated),
+        ("bytes of code emitted", cache.BytesEmitted),
+        ("times the code cache was emptied", cache.Cleared),
+        ("TLB misses of translated code", Counters.Misses),
+        ("exits to run one instruction", Counters.Exits[(int)SiteKind.Operation]),
+        ("exits as the instruction count ran out", Counters.Exits[(int)SiteKind.Budget]),
+        ("exits to look after XMM registers", Counters.Exits[(int)SiteKind.Vectors]),
+        ("exits to find a block of the same page", Counters.Exits[(int)SiteKind.Link]),
+        ("exits to find a block of another page", Counters.Exits[(int)SiteKind.Jump]),
+        .. Counters.Operations.Take(30).Select(operation => ($"exits to run one {operation.Code}", operation.Times)),
+    ];
+
     /// <summary>True while one more block certainly fits into what holds translated code.</summary>
     internal void MakeRoom()
     {

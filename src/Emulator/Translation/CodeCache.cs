@@ -24,8 +24,9 @@ internal sealed unsafe class CodeCache : IDisposable
     private readonly uint[] linkEntries = new uint[MaxLinks];
     private readonly int[] linkNext = new int[MaxLinks];
     private int freeLink;
-    private byte* hotStart;
-    private byte* coldStart;
+    private long emitted;
+    private readonly byte* hotStart;
+    private readonly byte* coldStart;
     private byte* sites;
 
     private CodeCache(byte* start)
@@ -36,7 +37,8 @@ internal sealed unsafe class CodeCache : IDisposable
         Trampolines = new Trampolines((uint)(nuint)start, Hot);
         hotStart = Hot.At;
         coldStart = Cold.At;
-        Clear();
+        sites = start + SitesOffset;
+        ForgetJumps();
     }
 
     internal HostEmitter Hot { get; }
@@ -50,7 +52,7 @@ internal sealed unsafe class CodeCache : IDisposable
     internal TlbEntry* Tlb => (TlbEntry*)(start + TlbOffset);
 
     /// <summary>Bytes of machine code emitted since the start.</summary>
-    internal long Emitted { get; set; }
+    internal long BytesEmitted => emitted + (Hot.At - hotStart) + (Cold.At - coldStart);
 
     /// <summary>How often everything was thrown away.</summary>
     internal long Cleared { get; private set; }
@@ -122,7 +124,7 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Throws all code away.</summary>
     internal void Clear()
     {
-        Emitted += (Hot.At - hotStart) + (Cold.At - coldStart);
+        emitted = BytesEmitted;
         Cleared++;
         Hot.At = hotStart;
         Cold.At = coldStart;
