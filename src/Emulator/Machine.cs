@@ -148,6 +148,9 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         try
         {
             machine.Load(state, view);
+
+            // Its crash is known: the wait for a reset that might not come is over.
+            machine.reportTimer.Disarm();
             return machine;
         }
         catch
