@@ -1,5 +1,5 @@
-using Emulator.Time;
 using Emulator;
+using Emulator.Time;
 using GdbStub.Targets;
 
 namespace Debugging.Commands;
