@@ -32,7 +32,7 @@ internal enum AccessMode
 /// </summary>
 internal sealed unsafe class SoftTlb : IDisposable
 {
-    internal const int Entries = 1024;
+    internal const int Entries = 4096;
     internal const int FetchEntries = 1024;
     internal const uint FastBytes = ((Modes * 2) + 1) * Entries * 16;
     private const int Modes = 3;
@@ -43,6 +43,9 @@ internal sealed unsafe class SoftTlb : IDisposable
     private readonly Translation* data;
     private readonly Translation* fetch;
     private readonly bool ownsFast;
+
+    private SlotList usedData;
+    private SlotList usedFetch;
 
     /// <summary>A cached walk: the linear page with bit 0 as valid bit, and the physical page with rights in the low bits.</summary>
     internal struct Translation
@@ -59,7 +62,13 @@ internal sealed unsafe class SoftTlb : IDisposable
         fast = ownsFast ? (TlbEntry*)NativeMemory.AlignedAlloc(FastBytes, 4096) : tables;
         data = (Translation*)NativeMemory.AllocZeroed(Entries, (nuint)sizeof(Translation));
         fetch = (Translation*)NativeMemory.AllocZeroed(FetchEntries, (nuint)sizeof(Translation));
-        Empty(fast, ((Modes * 2) + 1) * Entries);
+        usedData = new SlotList(Entries);
+        usedFetch = new SlotList(FetchEntries);
+        for (int i = 0; i < ((Modes * 2) + 1) * Entries; i++)
+        {
+            fast[i].Tag = EmptyTag(i & (Entries - 1));
+            fast[i].Host = null;
+        }
     }
 
     /// <summary>The table nothing is ever put into.</summary>
@@ -83,6 +92,7 @@ internal sealed unsafe class SoftTlb : IDisposable
     internal void ReplaceFetch(ulong linear, ulong leaf)
     {
         FetchDropped?.Invoke(FetchIndexOf(linear));
+        usedFetch.Add(FetchIndexOf(linear));
         FetchSlot(linear)->Tag = (linear & ~FlagMask) | 1;
         FetchSlot(linear)->Leaf = leaf;
     }
@@ -104,6 +114,7 @@ internal sealed unsafe class SoftTlb : IDisposable
     {
         int index = IndexOf(linear);
         DropFast(index);
+        usedData.Add(index);
         data[index].Tag = (linear & ~FlagMask) | 1;
         data[index].Leaf = leaf;
     }
@@ -117,31 +128,36 @@ internal sealed unsafe class SoftTlb : IDisposable
         }
     }
 
-    internal static void Fill(TlbEntry* table, ulong linear, byte* host)
+    internal void Fill(TlbEntry* table, ulong linear, byte* host)
     {
-        TlbEntry* entry = table + IndexOf(linear);
-        entry->Tag = linear & ~FlagMask;
-        entry->Host = host;
+        int index = IndexOf(linear);
+        usedData.Add(index);
+        table[index].Tag = linear & ~FlagMask;
+        table[index].Host = host;
     }
 
     /// <summary>Forgets translations: all, or those whose leaf is not global.</summary>
     internal void Flush(bool keepGlobal)
     {
-        for (int i = 0; i < Entries; i++)
+        for (int i = usedData.Count - 1; i >= 0; i--)
         {
-            if ((data[i].Tag & 1) != 0 && !(keepGlobal && (data[i].Leaf & Global) != 0))
+            int index = usedData[i];
+            if (!keepGlobal || (data[index].Tag & 1) == 0 || (data[index].Leaf & Global) == 0)
             {
-                data[i].Tag = 0;
-                DropFast(i);
+                data[index].Tag = 0;
+                DropFast(index);
+                usedData.RemoveAt(i);
             }
         }
 
-        for (int i = 0; i < FetchEntries; i++)
+        for (int i = usedFetch.Count - 1; i >= 0; i--)
         {
-            if ((fetch[i].Tag & 1) != 0 && !(keepGlobal && (fetch[i].Leaf & Global) != 0))
+            int index = usedFetch[i];
+            if (!keepGlobal || (fetch[index].Tag & 1) == 0 || (fetch[index].Leaf & Global) == 0)
             {
-                fetch[i].Tag = 0;
-                FetchDropped?.Invoke(i);
+                fetch[index].Tag = 0;
+                FetchDropped?.Invoke(index);
+                usedFetch.RemoveAt(i);
             }
         }
     }
@@ -164,26 +180,39 @@ internal sealed unsafe class SoftTlb : IDisposable
     }
 
     /// <summary>Empties every fast table; translations stay.</summary>
-    internal void DropAllFast() => Empty(fast, Modes * 2 * Entries);
+    internal void DropAllFast()
+    {
+        for (int i = 0; i < usedData.Count; i++)
+        {
+            DropFast(usedData[i]);
+        }
+    }
 
     /// <summary>Empties the fast write tables; translations stay.</summary>
     internal void DropFastWrites()
     {
-        for (int mode = 0; mode < Modes; mode++)
+        for (int i = 0; i < usedData.Count; i++)
         {
-            Empty(WriteTable((AccessMode)mode), Entries);
+            for (int mode = 0; mode < Modes; mode++)
+            {
+                WriteTable((AccessMode)mode)[usedData[i]].Tag = EmptyTag(usedData[i]);
+            }
         }
     }
 
     /// <summary>Drops the fast entries that point at one host page.</summary>
     internal void DropHostPage(byte* host)
     {
-        for (int i = 0; i < Modes * 2 * Entries; i++)
+        for (int i = 0; i < usedData.Count; i++)
         {
-            if (fast[i].Host == host)
+            int index = usedData[i];
+            for (int table = 0; table < Modes * 2; table++)
             {
-                fast[i].Tag = EmptyTag(i & (Entries - 1));
-                fast[i].Host = null;
+                TlbEntry* entry = fast + (table * Entries) + index;
+                if (entry->Host == host)
+                {
+                    entry->Tag = EmptyTag(index);
+                }
             }
         }
     }
@@ -195,6 +224,8 @@ internal sealed unsafe class SoftTlb : IDisposable
             NativeMemory.AlignedFree(fast);
         }
 
+        usedData.Dispose();
+        usedFetch.Dispose();
         NativeMemory.Free(data);
         NativeMemory.Free(fetch);
     }
@@ -202,12 +233,35 @@ internal sealed unsafe class SoftTlb : IDisposable
     // The page number of the next index: no address that looks here can be within 4 KiB of it.
     private static ulong EmptyTag(int index) => (ulong)((index + 1) & (Entries - 1)) << 12;
 
-    private static void Empty(TlbEntry* table, int count)
+    /// <summary>The slots anything was put into since they were emptied: all that a flush has to look at.</summary>
+    private struct SlotList(int slots) : IDisposable
     {
-        for (int i = 0; i < count; i++)
+        private readonly ushort* list = (ushort*)NativeMemory.Alloc((nuint)slots, sizeof(ushort));
+        private readonly bool* contains = (bool*)NativeMemory.AllocZeroed((nuint)slots, sizeof(bool));
+
+        internal int Count { get; private set; }
+
+        internal readonly int this[int position] => list[position];
+
+        internal void Add(int slot)
         {
-            table[i].Tag = EmptyTag(i & (Entries - 1));
-            table[i].Host = null;
+            if (!contains[slot])
+            {
+                contains[slot] = true;
+                list[Count++] = (ushort)slot;
+            }
+        }
+
+        internal void RemoveAt(int position)
+        {
+            contains[list[position]] = false;
+            list[position] = list[--Count];
+        }
+
+        public readonly void Dispose()
+        {
+            NativeMemory.Free(list);
+            NativeMemory.Free(contains);
         }
     }
 }

@@ -48,6 +48,24 @@ internal sealed unsafe class HostEmitter
         Byte(0xC0 | ((reg & 7) << 3) | (rm & 7));
     }
 
+    /// <summary>One of the eight operations of opcode 81h on a 32-bit register (SDM vol. 2D table A-6, group 1).</summary>
+    internal void Immediate(int operation, int register, int value)
+    {
+        Rex(false, 0, 0, register);
+        Byte(0x81);
+        Byte(0xC0 | (operation << 3) | (register & 7));
+        Int32(value);
+    }
+
+    /// <summary>One of the eight operations of opcode C1h on a 32-bit register (group 2).</summary>
+    internal void Shift(int operation, int register, int count)
+    {
+        Rex(false, 0, 0, register);
+        Byte(0xC1);
+        Byte(0xC0 | (operation << 3) | (register & 7));
+        Byte(count);
+    }
+
     /// <summary>MOV between 64-bit registers.</summary>
     internal void Move(int to, int from) => RegReg(0x8B, to, from);
 
@@ -117,6 +135,8 @@ internal sealed unsafe class HostEmitter
     }
 
     /// <summary>Loads a constant by the shortest encoding that leaves the flags alone.</summary>
+    // Never inlined: the ahead-of-time compiler folds comparisons of a function's address as if it were below 4 GiB.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     internal void MoveConstant(int to, ulong value)
     {
         if (value <= uint.MaxValue)

@@ -25,7 +25,13 @@ internal enum Form : byte
     ByteSwap,
     Divide,
     ClearInterrupts,
+    SetInterrupts,
     ClearDirection,
+    SwapGs,
+    ReadTimeStamp,
+    ReadSelector,
+    ReadControl,
+    PushFlags,
     Jump,
     JumpIf,
     JumpIndirect,
@@ -55,11 +61,11 @@ internal static unsafe class Operations
 
     internal static bool HasModRm(in Instruction instruction, Form form) =>
         form is Form.Generic or Form.Vector or Form.Lea or Form.Divide or Form.JumpIndirect or Form.CallIndirect
-        || (form is Form.Push or Form.Pop && instruction.Op0Kind == OpKind.Memory)
         || (form == Form.Push && instruction.Code is Code.Push_rm64);
 
-    internal static Form FormOf(in Instruction instruction, Op* op, bool user)
+    internal static Form FormOf(in Instruction instruction, Op* op, AccessMode mode)
     {
+        bool user = mode == AccessMode.User;
         if (instruction.CodeSize != CodeSize.Code64 || (op->Flags & OpFlags.Undefined) != 0)
         {
             return Form.None;
@@ -72,8 +78,10 @@ internal static unsafe class Operations
                 or Mnemonic.Test:
                 return IsAccumulator(instruction.Code) ? Form.Verbatim : GenericForm(instruction);
             case Mnemonic.Mov:
-                return instruction.Op0Register.IsSegmentRegister() || instruction.Op1Register.IsSegmentRegister() || IsSystem(instruction.Op0Register)
-                    || IsSystem(instruction.Op1Register) || IsOffset(instruction.Code) ? Form.None
+                return instruction.Op1Register.IsSegmentRegister() ? memory || op->OperandSize == 2 ? Form.None : Form.ReadSelector
+                    : instruction.Op1Register is Register.CR0 or Register.CR2 or Register.CR3 or Register.CR4 && !user ? Form.ReadControl
+                    : instruction.Op0Register.IsSegmentRegister() || IsSystem(instruction.Op0Register) || IsSystem(instruction.Op1Register)
+                        || IsOffset(instruction.Code) ? Form.None
                     : instruction.Code is Code.Mov_r64_imm64 or Code.Mov_r32_imm32 ? Form.MoveConstant
                     : instruction.Code is Code.Mov_r8_imm8 or Code.Mov_r16_imm16 ? Form.None
                     : GenericForm(instruction);
@@ -98,14 +106,24 @@ internal static unsafe class Operations
             case Mnemonic.Div or Mnemonic.Idiv:
                 return op->OperandSize is 4 or 8 ? Form.Divide : Form.None;
             case Mnemonic.Push:
-                return op->MemorySize != 0 ? Form.None
-                    : instruction.Code is Code.Push_r64 or Code.Pushq_imm8 or Code.Pushq_imm32 ? Form.Push : Form.None;
+                return instruction.Code is Code.Push_r64 or Code.Push_rm64 or Code.Pushq_imm8 or Code.Pushq_imm32 ? Form.Push : Form.None;
+            case Mnemonic.Pushfq:
+                return Form.PushFlags;
             case Mnemonic.Pop:
-                return instruction.Code == Code.Pop_r64 && instruction.Op0Register != Register.RSP ? Form.Pop : Form.None;
+                return instruction.Code == Code.Pop_r64 ? Form.Pop : Form.None;
             case Mnemonic.Leave:
                 return instruction.Code == Code.Leaveq ? Form.Leave : Form.None;
             case Mnemonic.Cli:
                 return user ? Form.None : Form.ClearInterrupts;
+            case Mnemonic.Sti:
+                return user ? Form.None : Form.SetInterrupts;
+            case Mnemonic.Clac:
+                // Only with AC clear already is a guest in this mode.
+                return mode == AccessMode.Supervisor ? Form.Nothing : Form.None;
+            case Mnemonic.Swapgs:
+                return user ? Form.None : Form.SwapGs;
+            case Mnemonic.Rdtsc or Mnemonic.Rdtscp:
+                return Form.ReadTimeStamp;
             case Mnemonic.Cld:
                 return Form.ClearDirection;
             case Mnemonic.Jmp:
@@ -205,7 +223,8 @@ internal static unsafe class Operations
                 return (int)RflagsBits.CF;
             case Mnemonic.Bsf or Mnemonic.Bsr or Mnemonic.Tzcnt or Mnemonic.Lzcnt:
                 return Status;
-            case Mnemonic.Div or Mnemonic.Idiv:
+            // MOV of a control register leaves them undefined; we leave them alone.
+            case Mnemonic.Div or Mnemonic.Idiv or Mnemonic.Mov:
                 return 0;
             default:
                 return (int)instruction.RflagsModified & Status;

@@ -8,10 +8,12 @@ namespace Emulator.Translation;
 /// </summary>
 internal sealed unsafe class Trampolines
 {
-    internal const int Budget = 0, Flags = 8, Spilled = 16, Vectors = 40, Target = 48, HostMxcsr = 56, Temporary = 144;
-    private const int Saved = 64, SavedSite = 120, FrameSize = 152;
+    internal const int Budget = 0, Flags = 8, Spilled = 16, Vectors = 40, Target = 48, HostMxcsr = 56, Temporary = 136;
+    private const int Saved = 64, SavedSite = 120, SavedAddress = 128, FrameSize = 152;
+    private const int Test = 0x85, And = 4, ShiftLeft = 4, ShiftRight = 5;
     internal const int RflagsOffset = 144;
-    private const int GprRsp = 32, Rflags = RflagsOffset, RipOffset = 136, StatusMask = 0x8D5, MxcsrOffset = CpuState.FxOffset + 24;
+    internal const int StatusMask = 0x8D5;
+    private const int GprRsp = 32, Rflags = RflagsOffset, RipOffset = 136, MxcsrOffset = CpuState.FxOffset + 24;
 
     private static readonly int[] Identity = [Host.Rcx, Host.Rdx, Host.Rbx, Host.Rbp, Host.Rsi, Host.Rdi, Host.R8, 12, 13, 14, 15];
     private static readonly int[] Volatile = [Host.Rax, Host.Rcx, Host.Rdx, Host.Rsi, Host.Rdi, Host.R8, Host.R9];
@@ -19,39 +21,44 @@ internal sealed unsafe class Trampolines
     private readonly uint state;
     private readonly HostEmitter e;
 
+    // Leaves with the guest's RIP in R10.
+    private readonly byte* leaveByJump;
+
     internal Trampolines(uint state, HostEmitter emitter)
     {
         this.state = state;
         e = emitter;
         Enter = (delegate* unmanaged<nint, long, Site*>)e.At;
         EmitEnter();
-        LeaveFromHost = e.At;
-        EmitSaveFlags(e);
         Leave = e.At;
         EmitLeave();
-        LeaveByJump = e.At;
+        leaveByJump = e.At;
         e.RegAbsolute(0x89, Host.R10, state + RipOffset);
         e.Jump(Leave);
+        Operation = e.At;
+        EmitOperation();
         Miss = e.At;
         EmitMiss();
+        FindJump = e.At;
+        EmitFindJump();
         LoadVectors = e.At;
         EmitLoadVectors();
     }
 
-    /// <summary>Runs code with a budget until it is left at a site.</summary>
+    /// <summary>Runs code with a budget until it is left at a site; null: nothing is left to do there.</summary>
     internal delegate* unmanaged<nint, long, Site*> Enter { get; }
 
-    /// <summary>Leaves with the guest's flags in the host's; R11 is the site.</summary>
-    internal byte* LeaveFromHost { get; }
-
-    /// <summary>Leaves with the guest's flags saved.</summary>
+    /// <summary>Leaves at the site in R11, the guest's flags saved, as they are for all ways below.</summary>
     internal byte* Leave { get; }
 
-    /// <summary>Leaves with the guest's RIP in R10.</summary>
-    internal byte* LeaveByJump { get; }
+    /// <summary>Has C# run one operation, and goes on behind it or wherever it leads.</summary>
+    internal byte* Operation { get; }
 
     /// <summary>An access at the linear address in R10 missed.</summary>
     internal byte* Miss { get; }
+
+    /// <summary>Goes to the guest address in R10, which the jump cache does not know.</summary>
+    internal byte* FindJump { get; }
 
     /// <summary>Called by blocks that use XMM registers: loads them, or leaves at the site in R11.</summary>
     internal byte* LoadVectors { get; }
@@ -81,6 +88,12 @@ internal sealed unsafe class Trampolines
         e.RegFrame(0x89, Host.Rdi, Target);
         e.Bytes([0x31, 0xC0]);
         e.RegFrame(0x89, Host.Rax, Vectors);
+        EmitLoadState();
+    }
+
+    // The guest's registers and flags from their places in memory, then to the target.
+    private void EmitLoadState()
+    {
         e.RegAbsolute(0x8B, Host.Rax, state + Rflags, wide: false);
         // AH as LAHF has it, AL the overflow flag.
         e.Bytes([0x89, 0xC1, 0xC1, 0xE9, 11, 0x83, 0xE1, 1, 0xC1, 0xE0, 8, 0x25]);
@@ -103,7 +116,8 @@ internal sealed unsafe class Trampolines
         e.Bytes([0xFF, 0x64, 0x24, Target]);
     }
 
-    private void EmitLeave()
+    // The guest's registers and flags to their places in memory; R11 stays.
+    private void EmitSaveState()
     {
         e.RegAbsolute(0x89, Host.Rax, state);
         e.RegAbsolute(0x89, Host.GuestRsp, state + GprRsp);
@@ -118,25 +132,74 @@ internal sealed unsafe class Trampolines
             e.RegAbsolute(0x89, Host.Rax, state + (uint)((9 + i) * 8));
         }
 
-        e.RegFrame(0x8B, Host.Rax, Flags, wide: false);
-        e.Bytes([0x89, 0xC1, 0x83, 0xE1, 1, 0xC1, 0xE1, 11, 0xC1, 0xE8, 8, 0x25]);
-        e.Int32(0xD5);
-        e.Bytes([0x09, 0xC8]);
+        EmitStatusFlags(e, Host.Rax, Host.Rcx);
         e.RegAbsolute(0x8B, Host.Rcx, state + Rflags, wide: false);
         e.Bytes([0x81, 0xE1]);
         e.Int32(~StatusMask);
         e.Bytes([0x09, 0xC1]);
         e.RegAbsolute(0x89, Host.Rcx, state + Rflags, wide: false);
-        EmitIfVectors(() => EmitStoreVectors());
+        EmitIfVectors(EmitStoreVectors);
         e.RegFrame(0x8B, Host.Rax, Budget);
         e.RegAbsolute(0x89, Host.Rax, state + CpuState.BudgetOffset);
-        e.RegReg(0x8B, Host.Rax, Host.R11, wide: false);
+    }
+
+    /// <summary>Puts the saved status flags where RFLAGS has them, in a register; another is used on the way.</summary>
+    internal static void EmitStatusFlags(HostEmitter e, int to, int scratch)
+    {
+        e.RegFrame(0x8B, to, Flags, wide: false);
+        e.RegReg(0x8B, scratch, to, wide: false);
+        e.Immediate(And, scratch, 1);
+        e.Shift(ShiftLeft, scratch, 11);
+        e.Shift(ShiftRight, to, 8);
+        e.Immediate(And, to, 0xD5);
+        e.RegReg(0x0B, to, scratch, wide: false);
+    }
+
+    private void EmitReturn()
+    {
         e.Bytes([0x48, 0x81, 0xC4]);
         e.Int32(FrameSize);
         e.Bytes([0x41, 0x5F, 0x41, 0x5E, 0x41, 0x5D, 0x41, 0x5C, 0x5D, 0x5B, 0xC3]);
     }
 
-    private void EmitMiss()
+    private void EmitLeave()
+    {
+        EmitSaveState();
+        e.Move(Host.Rax, Host.R11);
+        EmitReturn();
+    }
+
+    private void EmitOperation()
+    {
+        EmitSaveState();
+        e.Move(Host.Rdi, Host.R11);
+        e.MoveConstant(Host.Rsi, state);
+        EmitCall((nint)(delegate* unmanaged<Site*, CpuState*, nint>)&Vcpu.RunOperation);
+        e.RegReg(Test, Host.Rax, Host.Rax);
+        byte* go = e.JumpIf(5, e.At);
+        EmitReturn();
+        HostEmitter.Patch(go, e.At);
+        e.RegFrame(0x89, Host.Rax, Target);
+        EmitIfVectors(() =>
+        {
+            // cmp byte [VectorsKept], 0: a block's beginning looks for itself.
+            e.Bytes([0x80, 0x3C, 0x25]);
+            e.Int32((int)(state + CpuState.VectorsKeptOffset));
+            e.Byte(0);
+            byte* kept = e.JumpIf(5, e.At);
+            e.Bytes([0xC6, 0x44, 0x24, Vectors, 0]);
+            byte* done = e.JumpIf(4, e.At);
+            HostEmitter.Patch(kept, e.At);
+            EmitReloadVectors();
+            HostEmitter.Patch(done, e.At);
+        });
+        e.RegAbsolute(0x8B, Host.Rax, state + CpuState.BudgetOffset);
+        e.RegFrame(0x89, Host.Rax, Budget);
+        EmitLoadState();
+    }
+
+    // C# is asked something of R10 and the site in R11; both are kept, the answer is in RAX and compared with 0.
+    private void EmitAsk(nint function)
     {
         for (int i = 0; i < Volatile.Length; i++)
         {
@@ -144,15 +207,26 @@ internal sealed unsafe class Trampolines
         }
 
         e.RegFrame(0x89, Host.R11, SavedSite);
-        EmitIfVectors(() => EmitStoreVectors());
+        e.RegFrame(0x89, Host.R10, SavedAddress);
+        EmitIfVectors(EmitStoreVectors);
         e.Move(Host.Rdi, Host.R10);
         e.Move(Host.Rsi, Host.R11);
         e.MoveConstant(Host.Rdx, state);
-        e.MoveConstant(Host.Rax, (ulong)(nint)(delegate* unmanaged<ulong, Site*, CpuState*, nint>)&Vcpu.TranslateForCode);
-        e.Bytes([0xFF, 0xD0]);
-        EmitIfVectors(() => EmitReloadVectors());
+        EmitCall(function);
+        EmitIfVectors(EmitReloadVectors);
         e.RegFrame(0x8B, Host.R11, SavedSite);
-        e.Bytes([0x48, 0x85, 0xC0]);
+        e.RegReg(Test, Host.Rax, Host.Rax);
+    }
+
+    private void EmitCall(nint function)
+    {
+        e.MoveConstant(Host.Rax, (ulong)function);
+        e.Bytes([0xFF, 0xD0]);
+    }
+
+    private void EmitMiss()
+    {
+        EmitAsk((nint)(delegate* unmanaged<ulong, Site*, CpuState*, nint>)&Vcpu.TranslateForCode);
         byte* failed = e.JumpIf(4, e.At);
         e.RegMemory(0x8B, Host.Rsi, Host.R11, Site.ResumeOffset, wide: false);
         e.RegFrame(0x89, Host.Rsi, Target);
@@ -162,7 +236,20 @@ internal sealed unsafe class Trampolines
         e.Bytes([0xFF, 0x64, 0x24, Target]);
         HostEmitter.Patch(failed, e.At);
         EmitReloadVolatile();
-        e.Jump(Leave);
+        e.Jump(Operation);
+    }
+
+    private void EmitFindJump()
+    {
+        EmitAsk((nint)(delegate* unmanaged<ulong, Site*, CpuState*, nint>)&Vcpu.FindCode);
+        byte* failed = e.JumpIf(4, e.At);
+        e.RegFrame(0x89, Host.Rax, Target);
+        EmitReloadVolatile();
+        e.Bytes([0xFF, 0x64, 0x24, Target]);
+        HostEmitter.Patch(failed, e.At);
+        e.RegFrame(0x8B, Host.R10, SavedAddress);
+        EmitReloadVolatile();
+        e.Jump(leaveByJump);
     }
 
     private void EmitReloadVolatile()

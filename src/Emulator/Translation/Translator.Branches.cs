@@ -88,7 +88,7 @@ internal sealed unsafe partial class Translator
         hot.Bytes([0x41, 0xC1, 0xE3, 4, 0x41, 0x81, 0xE3, 0xF0, 0xFF, 0, 0]);
         hot.RegMemory(Compare, Host.R10, Host.R11, (int)jumps);
         hot.JumpIf(5, cold.At);
-        EmitLeave(cold, AddSite(SiteKind.Jump, 0), trampolines.LeaveByJump);
+        EmitLeave(cold, AddSite(SiteKind.Jump, 0), trampolines.FindJump);
         // jmp [r11 + jumps + 8]
         hot.Bytes([0x41, 0xFF, 0xA3]);
         hot.Int32((int)jumps + 8);
@@ -131,7 +131,12 @@ internal sealed unsafe partial class Translator
         site->Target = target;
         site->Resume = (uint)(nuint)place;
         site->FlagsInHost = fromHost ? (byte)1 : (byte)0;
-        EmitLeave(cold, site, fromHost ? trampolines.LeaveFromHost : trampolines.Leave);
+        if (fromHost)
+        {
+            Trampolines.EmitSaveFlags(cold);
+        }
+
+        EmitLeave(cold, site, trampolines.Leave);
     }
 
     private void EmitFarJump(ulong target, HostEmitter e)
@@ -146,7 +151,7 @@ internal sealed unsafe partial class Translator
         e.RegAbsolute(Compare, Host.R10, entry);
         // Over the way out: JE.
         byte* found = e.JumpIf(4, e.At);
-        EmitLeave(e, AddSite(SiteKind.Jump, 0), trampolines.LeaveByJump);
+        EmitLeave(e, AddSite(SiteKind.Jump, 0), trampolines.FindJump);
         HostEmitter.Patch(found, e.At);
         // jmp [entry + 8]
         e.Bytes([0xFF, 0x24, 0x25]);

@@ -10,12 +10,17 @@ internal sealed unsafe partial class Translator
     {
         Op* op = block->Ops + index;
         Form form = forms[index];
-        Encoding e = form is Form.None or Form.Verbatim or Form.Nothing ? default : Encoding.Parse(bytes, Operations.HasModRm(instruction, form));
+        Encoding e = form is Form.None or Form.Verbatim or Form.Nothing or (>= Form.ClearInterrupts and < Form.Jump) ? default : Encoding.Parse(bytes, Operations.HasModRm(instruction, form));
         switch (form)
         {
             case Form.None:
-                EmitLeave(hot, AddSite(SiteKind.Operation, index), inHost && !inMemory ? trampolines.LeaveFromHost : trampolines.Leave);
-                return;
+                EmitOperation(index);
+                if ((op->Flags & OpFlags.EndsBlock) != 0)
+                {
+                    return;
+                }
+
+                break;
             case Form.Generic:
                 EmitGeneric(instruction, e, op, bytes, index);
                 break;
@@ -54,17 +59,12 @@ internal sealed unsafe partial class Translator
             case Form.Divide:
                 EmitDivide(e, op, index);
                 break;
-            case Form.ClearInterrupts:
-                BeforeClobber(index);
-                EmitClear((int)Cpu.Flags.If);
-                break;
-            case Form.ClearDirection:
-                BeforeClobber(index);
-                EmitClear((int)Cpu.Flags.Df);
-                break;
-            default:
+            case >= Form.Jump:
                 EmitBranch(form, e, op, index);
                 return;
+            default:
+                EmitSystem(form, op, index);
+                break;
         }
 
         if (last)
@@ -227,7 +227,7 @@ internal sealed unsafe partial class Translator
                 // test r10b, alignment - 1
                 hot.Bytes([0x41, 0xF6, 0xC2, (byte)(thunk->Alignment - 1)]);
                 hot.JumpIf(5, cold.At);
-                EmitLeave(cold, AddSite(SiteKind.Operation, index), trampolines.Leave);
+                EmitOperation(cold, index);
             }
 
             EmitLookup(index, thunk->MemorySize, thunk->Memory != Cpu.Thunks.MemoryUse.Read);
@@ -313,9 +313,19 @@ internal sealed unsafe partial class Translator
     private void EmitPush(in Instruction instruction, in Encoding e, int index)
     {
         BeforeClobber(index);
+        if (e.IsMemory)
+        {
+            EmitAddress(e, block->Ops + index);
+            EmitLookup(index, 8, write: false);
+            EmitAccess(LoadMove, Host.R10);
+            hot.RegFrame(StoreMove, Host.R10, Trampolines.Temporary);
+            EmitPushTemporary(index);
+            return;
+        }
+
         hot.Lea(Host.R10, Host.GuestRsp, -1, 0, -8);
         EmitLookup(index, 8, write: true);
-        if (instruction.Code != Code.Push_r64)
+        if (instruction.Code is not (Code.Push_r64 or Code.Push_rm64))
         {
             EmitStoreConstant((ulong)(long)(instruction.Code == Code.Pushq_imm8 ? instruction.Immediate8to64 : instruction.Immediate32to64));
         }
@@ -329,6 +339,16 @@ internal sealed unsafe partial class Translator
             hot.RegMemory(StoreMove, Read(e.Rm, Host.R10), Host.R11, 0);
         }
 
+        hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, -8);
+    }
+
+    private void EmitPushTemporary(int index)
+    {
+        hot.Lea(Host.R10, Host.GuestRsp, -1, 0, -8);
+        EmitLookup(index, 8, write: true);
+        EmitJoin();
+        hot.RegFrame(LoadMove, Host.R10, Trampolines.Temporary);
+        hot.RegMemory(StoreMove, Host.R10, Host.R11, 0);
         hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, -8);
     }
 
@@ -355,7 +375,10 @@ internal sealed unsafe partial class Translator
         int host = HostOf(e.Rm);
         EmitAccess(LoadMove, host < 0 ? Host.R10 : host);
         Keep(e.Rm, Host.R10);
-        hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, 8);
+        if (e.Rm != Host.Rsp)
+        {
+            hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, 8);
+        }
     }
 
     private void EmitByteSwap(in Encoding e)
@@ -384,7 +407,7 @@ internal sealed unsafe partial class Translator
         }
 
         byte* leave = cold.At;
-        EmitLeave(cold, AddSite(SiteKind.Operation, index), trampolines.Leave);
+        EmitOperation(cold, index);
         if ((e.Reg & 7) == 6)
         {
             hot.RegReg(Compare, Host.Rdx, Host.R11, wide);
@@ -408,14 +431,6 @@ internal sealed unsafe partial class Translator
         hot.Byte(0xC0 | ((e.Reg & 7) << 3) | (Host.R11 & 7));
         inHost = false;
         inMemory = true;
-    }
-
-    // Clears a bit of RFLAGS that is not a status flag.
-    private void EmitClear(int flag)
-    {
-        hot.Bytes([0x81, 0x24, 0x25]);
-        hot.Int32((int)state + Trampolines.RflagsOffset);
-        hot.Int32(~flag);
     }
 
     private void TakeFlags(in Instruction instruction, int index)

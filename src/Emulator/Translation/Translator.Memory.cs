@@ -1,4 +1,5 @@
 using Emulator.Cpu;
+using Emulator.Memory;
 
 namespace Emulator.Translation;
 
@@ -68,8 +69,9 @@ internal sealed unsafe partial class Translator
     {
         uint table = write ? writeTable : readTable;
         hot.Rorx(Host.R11, Host.R10, 8, wide: false);
-        // and r11d, 3FF0h
-        hot.Bytes([0x41, 0x81, 0xE3, 0xF0, 0x3F, 0, 0]);
+        // and r11d: the index times the size of an entry
+        hot.Bytes([0x41, 0x81, 0xE3]);
+        hot.Int32((SoftTlb.Entries - 1) * sizeof(TlbEntry));
         hot.RegMemory(ExclusiveOr, Host.R10, Host.R11, (int)table);
         // cmp r10, 4096 - size
         hot.Bytes([0x49, 0x81, 0xFA]);

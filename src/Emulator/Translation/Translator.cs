@@ -7,7 +7,7 @@ namespace Emulator.Translation;
 /// <summary>
 /// Turns a decoded block into host code that does the same, bit for bit, as the interpreter. Guest registers live in the
 /// host registers of the same name (RSP in R9; R9, R10 and R11 in the frame), guest flags in the host's flags as far as
-/// they are alive. What it does not translate ends the block's code: the interpreter runs that one instruction.
+/// they are alive. What it does not translate, C# is called for: the interpreter runs that one instruction.
 /// </summary>
 internal sealed unsafe partial class Translator
 {
@@ -48,7 +48,8 @@ internal sealed unsafe partial class Translator
         mode = ModeOf(target->Mode);
         readTable = (uint)(nuint)tlb.ReadTable(mode);
         writeTable = (uint)(nuint)tlb.WriteTable(mode);
-        int count = Classify(instructions);
+        int count = instructions.Length;
+        Classify(instructions);
         int live = liveBefore[0];
         block->CodeFromHost = (nint)hot.At;
         if (live != 0)
@@ -87,33 +88,39 @@ internal sealed unsafe partial class Translator
         return (b, d, c) == (0x6874_7541, 0x6974_6E65, 0x444D_4163);
     }
 
-    // Forms of the instructions up to the first that is not translated, and the flags alive before each.
-    private int Classify(ReadOnlySpan<Instruction> instructions)
+    // The form of each instruction, and the flags alive before it.
+    private void Classify(ReadOnlySpan<Instruction> instructions)
     {
-        int count = 0;
-        while (count < instructions.Length)
+        int count = instructions.Length;
+        for (int i = 0; i < count; i++)
         {
-            forms[count] = Operations.FormOf(instructions[count], block->Ops + count, mode == AccessMode.User);
-            if (forms[count++] == Form.None)
-            {
-                break;
-            }
+            forms[i] = Operations.FormOf(instructions[i], block->Ops + i, mode);
         }
 
-        while (true)
+        // Sti holds interrupts back for one instruction, which must be of the same block.
+        if (forms[count - 1] == Form.SetInterrupts)
         {
-            int live = Operations.Status, cut = -1;
+            forms[count - 1] = Form.None;
+        }
+
+        liveBefore[count] = Operations.Status;
+        bool again;
+        do
+        {
+            again = false;
+            int live = Operations.Status;
             for (int i = count - 1; i >= 0; i--)
             {
                 ref readonly Instruction instruction = ref instructions[i];
                 if (!FlagsAsAmd && forms[i] != Form.None && (Operations.Undefined(instruction) & live) != 0)
                 {
-                    cut = i;
+                    forms[i] = Form.None;
+                    again = true;
                 }
 
                 live &= ~Operations.Overwrites(instruction);
                 live |= (int)instruction.RflagsRead & Operations.Status;
-                if (forms[i] is Form.None or Form.Divide || MayFault(instruction, i))
+                if (forms[i] is Form.None or Form.Divide or Form.SetInterrupts or Form.ReadTimeStamp || MayFault(instruction, i))
                 {
                     live = Operations.Status;
                 }
@@ -121,19 +128,12 @@ internal sealed unsafe partial class Translator
                 liveBefore[i] = live;
             }
 
-            if (cut < 0)
-            {
-                liveBefore[count] = Operations.Status;
-                return count;
-            }
-
-            forms[cut] = Form.None;
-            count = cut + 1;
         }
+        while (again);
     }
 
     private bool MayFault(in Instruction instruction, int index) =>
-        forms[index] is Form.Push or Form.Pop or Form.Leave or Form.Call or Form.CallIndirect or Form.Return
+        forms[index] is Form.Push or Form.PushFlags or Form.Pop or Form.Leave or Form.Call or Form.CallIndirect or Form.Return
         || (forms[index] is Form.Generic or Form.Vector or Form.JumpIndirect
             && (instruction.Op0Kind == OpKind.Memory || instruction.Op1Kind == OpKind.Memory));
 
@@ -167,6 +167,18 @@ internal sealed unsafe partial class Translator
     {
         e.MoveConstant(Host.R11, (ulong)site);
         e.Jump(way);
+    }
+
+    // C# runs the instruction, in place of what is emitted for it from here on: nothing of that was executed.
+    private void EmitOperation(HostEmitter e, int index) => EmitLeave(e, AddSite(SiteKind.Operation, index), trampolines.Operation);
+
+    // C# runs the instruction, and code goes on behind it.
+    private void EmitOperation(int index)
+    {
+        BeforeClobber(index);
+        Site* site = AddSite(SiteKind.Operation, index);
+        EmitLeave(hot, site, trampolines.Operation);
+        site->Resume = (block->Ops[index].Flags & OpFlags.EndsBlock) != 0 ? 0 : (uint)(nuint)hot.At;
     }
 
     // Our own code is about to change the host's flags: the guest's, if alive, are saved once.
