@@ -33,9 +33,9 @@ internal enum AccessMode
 internal sealed unsafe class SoftTlb : IDisposable
 {
     internal const int Entries = 4096;
-    internal const int FetchEntries = 1024;
+    internal const int FetchEntries = FetchSets * FetchWays;
     internal const uint FastBytes = ((Modes * 2) + 1) * Entries * 16;
-    private const int Modes = 3;
+    private const int Modes = 3, FetchSets = 512, FetchWays = 4;
 
     internal const ulong Writable = 1, User = 2, NoExecute = 4, Dirty = 8, Global = 16, FlagMask = 0xFFF;
 
@@ -46,6 +46,7 @@ internal sealed unsafe class SoftTlb : IDisposable
 
     private SlotList usedData;
     private SlotList usedFetch;
+    private readonly byte[] oldestWay = new byte[FetchSets];
 
     /// <summary>A cached walk: the linear page with bit 0 as valid bit, and the physical page with rights in the low bits.</summary>
     internal struct Translation
@@ -82,19 +83,38 @@ internal sealed unsafe class SoftTlb : IDisposable
 
     internal Translation* DataSlot(ulong linear) => data + IndexOf(linear);
 
-    internal static int FetchIndexOf(ulong linear) => (int)(linear >> 12) & (FetchEntries - 1);
+    /// <summary>The slot of a fetch translation; where there is none, one that is another's.</summary>
+    internal Translation* FetchSlot(ulong linear)
+    {
+        Translation* set = fetch + (((int)(linear >> 12) & (FetchSets - 1)) * FetchWays);
+        ulong tag = (linear & ~FlagMask) | 1;
+        return set[1].Tag == tag ? set + 1 : set[2].Tag == tag ? set + 2 : set[3].Tag == tag ? set + 3 : set;
+    }
 
-    internal Translation* FetchSlot(ulong linear) => fetch + FetchIndexOf(linear);
+    /// <summary>The number of the slot that has an address's fetch translation, or -1.</summary>
+    internal int FetchIndexOf(ulong linear)
+    {
+        Translation* slot = FetchSlot(linear);
+        return slot->Tag == ((linear & ~FlagMask) | 1) ? (int)(slot - fetch) : -1;
+    }
 
     /// <summary>Told of every fetch translation that goes, by its slot.</summary>
     internal Action<int>? FetchDropped { get; set; }
 
     internal void ReplaceFetch(ulong linear, ulong leaf)
     {
-        FetchDropped?.Invoke(FetchIndexOf(linear));
-        usedFetch.Add(FetchIndexOf(linear));
-        FetchSlot(linear)->Tag = (linear & ~FlagMask) | 1;
-        FetchSlot(linear)->Leaf = leaf;
+        int index = FetchIndexOf(linear);
+        if (index < 0)
+        {
+            // Round and round: the oldest goes.
+            int set = (int)(linear >> 12) & (FetchSets - 1);
+            index = (set * FetchWays) + (oldestWay[set]++ & (FetchWays - 1));
+        }
+
+        FetchDropped?.Invoke(index);
+        usedFetch.Add(index);
+        fetch[index].Tag = (linear & ~FlagMask) | 1;
+        fetch[index].Leaf = leaf;
     }
 
     /// <summary>Tells of every fetch translation of a physical page.</summary>
@@ -139,6 +159,12 @@ internal sealed unsafe class SoftTlb : IDisposable
     /// <summary>Forgets translations: all, or those whose leaf is not global.</summary>
     internal void Flush(bool keepGlobal)
     {
+        if (!keepGlobal)
+        {
+            // Nothing of what was there before may decide what is there later.
+            Array.Clear(oldestWay);
+        }
+
         for (int i = usedData.Count - 1; i >= 0; i--)
         {
             int index = usedData[i];
@@ -172,10 +198,11 @@ internal sealed unsafe class SoftTlb : IDisposable
             DropFast(IndexOf(linear));
         }
 
-        if (FetchSlot(linear)->Tag == tag)
+        int index = FetchIndexOf(linear);
+        if (index >= 0)
         {
-            FetchSlot(linear)->Tag = 0;
-            FetchDropped?.Invoke(FetchIndexOf(linear));
+            fetch[index].Tag = 0;
+            FetchDropped?.Invoke(index);
         }
     }
 

@@ -198,7 +198,7 @@ internal sealed unsafe partial class Vcpu
             return 0;
         }
 
-        cpu.cache!.AddJump(Translator.ModeOf(block->Mode), rip, block->Code);
+        cpu.cache!.AddJump(Translator.ModeOf(block->Mode), rip, block->Code, cpu.Tlb.FetchIndexOf(rip));
         return block->Code;
     }
 
@@ -236,9 +236,9 @@ internal sealed unsafe partial class Vcpu
                 Translator.Link(link, block);
             }
         }
-        else if (jump && pendingJump == block->Rip)
+        else if (jump && pendingJump == block->Rip && Tlb.FetchIndexOf(block->Rip) is var slot and >= 0)
         {
-            cache!.AddJump(Translator.ModeOf(block->Mode), block->Rip, block->Code);
+            cache!.AddJump(Translator.ModeOf(block->Mode), block->Rip, block->Code, slot);
         }
     }
 

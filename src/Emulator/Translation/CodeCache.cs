@@ -93,8 +93,8 @@ internal sealed unsafe class CodeCache : IDisposable
         return site;
     }
 
-    /// <summary>Lets jumps to an address find its code as long as the page's fetch translation stays.</summary>
-    internal void AddJump(AccessMode mode, ulong rip, nint code)
+    /// <summary>Lets jumps to an address find its code as long as its page's fetch translation stays in its slot.</summary>
+    internal void AddJump(AccessMode mode, ulong rip, nint code, int slot)
     {
         if (freeLink == MaxLinks)
         {
@@ -104,7 +104,6 @@ internal sealed unsafe class CodeCache : IDisposable
         uint entry = JumpCache(mode) + (JumpIndex(rip) * 16);
         ((ulong*)entry)[0] = rip;
         ((ulong*)entry)[1] = (ulong)code;
-        int slot = SoftTlb.FetchIndexOf(rip);
         linkEntries[freeLink] = entry;
         linkNext[freeLink] = slotHeads[slot];
         slotHeads[slot] = freeLink++;

@@ -32,6 +32,8 @@ internal enum Form : byte
     ReadSelector,
     ReadControl,
     PushFlags,
+    RepeatStore,
+    RepeatMove,
     Jump,
     JumpIf,
     JumpIndirect,
@@ -124,6 +126,12 @@ internal static unsafe class Operations
                 return user ? Form.None : Form.SwapGs;
             case Mnemonic.Rdtsc or Mnemonic.Rdtscp:
                 return Form.ReadTimeStamp;
+            case Mnemonic.Stosb or Mnemonic.Stosw or Mnemonic.Stosd or Mnemonic.Stosq:
+                return op->Flags.HasFlag(OpFlags.Rep) && op->AddressShift == 0 ? Form.RepeatStore : Form.None;
+            case Mnemonic.Movsb or Mnemonic.Movsw or Mnemonic.Movsq:
+            case Mnemonic.Movsd when instruction.Code == Code.Movsd_m32_m32:
+                return op->Flags.HasFlag(OpFlags.Rep) && op->AddressShift == 0 && op->SegmentBase == Cpu.Decoder.SegmentBaseOf(SegmentIndex.Flat)
+                    ? Form.RepeatMove : Form.None;
             case Mnemonic.Cld:
                 return Form.ClearDirection;
             case Mnemonic.Jmp:

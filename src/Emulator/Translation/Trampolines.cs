@@ -8,8 +8,9 @@ namespace Emulator.Translation;
 /// </summary>
 internal sealed unsafe class Trampolines
 {
+    /// <summary>Places in the frame; from <see cref="Temporary"/> on there are four that last for one instruction.</summary>
     internal const int Budget = 0, Flags = 8, Spilled = 16, Vectors = 40, Target = 48, HostMxcsr = 56, Temporary = 136;
-    private const int Saved = 64, SavedSite = 120, SavedAddress = 128, FrameSize = 152;
+    private const int Saved = 64, SavedSite = 120, SavedAddress = 128, FrameSize = 168;
     private const int Test = 0x85, And = 4, ShiftLeft = 4, ShiftRight = 5;
     internal const int RflagsOffset = 144;
     internal const int StatusMask = 0x8D5;

@@ -59,6 +59,9 @@ internal sealed unsafe partial class Translator
             case Form.Divide:
                 EmitDivide(e, op, index);
                 break;
+            case Form.RepeatStore or Form.RepeatMove:
+                EmitRepeat(form, op, index);
+                break;
             case >= Form.Jump:
                 EmitBranch(form, e, op, index);
                 return;
