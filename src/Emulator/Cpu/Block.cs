@@ -27,6 +27,9 @@ internal unsafe struct Block
     /// <summary>The next block of the same page.</summary>
     internal Block* NextInPage;
 
+    /// <summary>Another block of the same bucket.</summary>
+    internal Block* NextInBucket;
+
     /// <summary>False once its page was written.</summary>
     internal byte Valid;
 

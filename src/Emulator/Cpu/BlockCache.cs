@@ -10,12 +10,13 @@ namespace Emulator.Cpu;
 /// </summary>
 internal sealed unsafe class BlockCache : IDisposable
 {
-    private const int JumpEntries = 1 << 15;
+    private const int Buckets = 1 << 16;
     private const nuint ArenaSize = 96u << 20;
 
-    private readonly Dictionary<(ulong Rip, ulong Page, CodeMode Mode, ulong CsBase), nint> blocks = [];
     private readonly Dictionary<ulong, PageCode> pages = [];
-    private readonly Block** jumps;
+    private readonly byte* hasCode;
+    private readonly ulong physicalPages;
+    private readonly Block** buckets;
     private readonly byte* arena;
     private nuint used;
 
@@ -25,9 +26,12 @@ internal sealed unsafe class BlockCache : IDisposable
         internal ulong Granules;
     }
 
-    internal BlockCache()
+    /// <param name="physicalPages">Pages from address 0 to the end of RAM: where code can be kept from.</param>
+    internal BlockCache(ulong physicalPages)
     {
-        jumps = (Block**)NativeMemory.AllocZeroed(JumpEntries, (nuint)sizeof(Block*));
+        this.physicalPages = physicalPages;
+        hasCode = (byte*)NativeMemory.AllocZeroed((nuint)physicalPages);
+        buckets = (Block**)NativeMemory.AllocZeroed(Buckets, (nuint)sizeof(Block*));
         arena = (byte*)NativeMemory.AlignedAlloc(ArenaSize, 4096);
     }
 
@@ -40,35 +44,17 @@ internal sealed unsafe class BlockCache : IDisposable
     /// <summary>Blocks decoded since the start; for statistics.</summary>
     internal long Decoded { get; private set; }
 
-    internal static int JumpIndex(ulong rip, ulong page) => (int)((rip ^ (rip >> 14) ^ (page << 3)) & (JumpEntries - 1));
-
-    /// <summary>Finds a block of 64-bit code in the jump table alone; null when it is not there.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal Block* FindJump(ulong rip, ulong page, CodeMode mode)
-    {
-        Block* block = jumps[JumpIndex(rip, page)];
-        return block != null && block->Rip == rip && block->PhysicalPage == page && block->Mode == mode && block->CsBase == 0 && block->Valid != 0
-            ? block
-            : null;
-    }
-
     /// <summary>Finds a block; null when it must be decoded.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal Block* Find(ulong rip, ulong page, CodeMode mode, ulong csBase)
     {
-        Block** jump = jumps + JumpIndex(rip, page);
-        Block* block = *jump;
-        if (block != null && block->Rip == rip && block->PhysicalPage == page && block->Mode == mode && block->CsBase == csBase && block->Valid != 0)
+        Block* block = *Bucket(rip, page);
+        while (block != null && !(block->Rip == rip && block->PhysicalPage == page && block->Mode == mode && block->CsBase == csBase))
         {
-            return block;
+            block = block->NextInBucket;
         }
 
-        if (blocks.TryGetValue((rip, page, mode, csBase), out nint found))
-        {
-            *jump = (Block*)found;
-            return (Block*)found;
-        }
-
-        return null;
+        return block;
     }
 
     /// <summary>
@@ -95,14 +81,16 @@ internal sealed unsafe class BlockCache : IDisposable
         block->NextInPage = code.First;
         code.First = block;
         code.Granules |= decoded.Granules;
-        blocks[(decoded.Rip, decoded.PhysicalPage, decoded.Mode, decoded.CsBase)] = (nint)block;
-        jumps[JumpIndex(decoded.Rip, decoded.PhysicalPage)] = block;
+        Block** bucket = Bucket(decoded.Rip, decoded.PhysicalPage);
+        block->NextInBucket = *bucket;
+        *bucket = block;
+        hasCode[decoded.PhysicalPage] = 1;
         Decoded++;
         return block;
     }
 
     /// <summary>True while blocks come from this physical page.</summary>
-    internal bool HasCode(ulong physicalPage) => pages.ContainsKey(physicalPage);
+    internal bool HasCode(ulong physicalPage) => physicalPage < physicalPages && hasCode[physicalPage] != 0;
 
     /// <summary>
     /// Bytes of a page were written. When they overlap decoded code, the page's blocks are dropped and true comes back:
@@ -121,7 +109,7 @@ internal sealed unsafe class BlockCache : IDisposable
 
     /// <summary>Whether bytes of a page are near decoded code.</summary>
     internal bool Overlaps(ulong physicalPage, int offset, int length) =>
-        pages.TryGetValue(physicalPage, out PageCode code) && (code.Granules & Granules(offset, length)) != 0;
+        HasCode(physicalPage) && pages.TryGetValue(physicalPage, out PageCode code) && (code.Granules & Granules(offset, length)) != 0;
 
     /// <summary>The granules that bytes of a page lie in.</summary>
     internal static ulong Granules(int offset, int length)
@@ -133,28 +121,42 @@ internal sealed unsafe class BlockCache : IDisposable
     /// <summary>Throws everything away.</summary>
     internal void Clear()
     {
-        blocks.Clear();
+        foreach (ulong page in pages.Keys)
+        {
+            hasCode[page] = 0;
+        }
+
         pages.Clear();
-        new Span<nint>(jumps, JumpEntries).Clear();
+        new Span<nint>(buckets, Buckets).Clear();
         used = 0;
         Cleared?.Invoke();
     }
 
     public void Dispose()
     {
-        NativeMemory.Free(jumps);
+        NativeMemory.Free(hasCode);
+        NativeMemory.Free(buckets);
         NativeMemory.AlignedFree(arena);
     }
+
+    private Block** Bucket(ulong rip, ulong page) => buckets + ((rip ^ (rip >> 16) ^ (page << 5)) & (Buckets - 1));
 
     private void DropPage(ulong physicalPage, PageCode code)
     {
         for (Block* block = code.First; block != null; block = block->NextInPage)
         {
             block->Valid = 0;
-            blocks.Remove((block->Rip, block->PhysicalPage, block->Mode, block->CsBase));
+            Block** link = Bucket(block->Rip, block->PhysicalPage);
+            while (*link != block)
+            {
+                link = &(*link)->NextInBucket;
+            }
+
+            *link = block->NextInBucket;
         }
 
         pages.Remove(physicalPage);
+        hasCode[physicalPage] = 0;
         PageDropped?.Invoke(physicalPage);
     }
 }

@@ -44,8 +44,9 @@ internal sealed unsafe class SoftTlb : IDisposable
     private readonly Translation* fetch;
     private readonly bool ownsFast;
 
-    private SlotList usedData;
-    private SlotList usedFetch;
+    // The slots that may hold anything: all a flush has to look at. Those with global translations apart: most flushes keep them.
+    private SlotList usedData = new(Entries), usedGlobalData = new(Entries);
+    private SlotList usedFetch = new(FetchEntries), usedGlobalFetch = new(FetchEntries);
     private readonly byte[] oldestWay = new byte[FetchSets];
 
     /// <summary>A cached walk: the linear page with bit 0 as valid bit, and the physical page with rights in the low bits.</summary>
@@ -63,8 +64,6 @@ internal sealed unsafe class SoftTlb : IDisposable
         fast = ownsFast ? (TlbEntry*)NativeMemory.AlignedAlloc(FastBytes, 4096) : tables;
         data = (Translation*)NativeMemory.AllocZeroed(Entries, (nuint)sizeof(Translation));
         fetch = (Translation*)NativeMemory.AllocZeroed(FetchEntries, (nuint)sizeof(Translation));
-        usedData = new SlotList(Entries);
-        usedFetch = new SlotList(FetchEntries);
         for (int i = 0; i < ((Modes * 2) + 1) * Entries; i++)
         {
             fast[i].Tag = EmptyTag(i & (Entries - 1));
@@ -112,7 +111,7 @@ internal sealed unsafe class SoftTlb : IDisposable
         }
 
         FetchDropped?.Invoke(index);
-        usedFetch.Add(index);
+        ((leaf & Global) != 0 ? ref usedGlobalFetch : ref usedFetch).Add(index);
         fetch[index].Tag = (linear & ~FlagMask) | 1;
         fetch[index].Leaf = leaf;
     }
@@ -134,7 +133,7 @@ internal sealed unsafe class SoftTlb : IDisposable
     {
         int index = IndexOf(linear);
         DropFast(index);
-        usedData.Add(index);
+        ((leaf & Global) != 0 ? ref usedGlobalData : ref usedData).Add(index);
         data[index].Tag = (linear & ~FlagMask) | 1;
         data[index].Leaf = leaf;
     }
@@ -151,7 +150,12 @@ internal sealed unsafe class SoftTlb : IDisposable
     internal void Fill(TlbEntry* table, ulong linear, byte* host)
     {
         int index = IndexOf(linear);
-        usedData.Add(index);
+        if (data[index].Tag == 0)
+        {
+            // Without paging there are no translations below.
+            usedData.Add(index);
+        }
+
         table[index].Tag = linear & ~FlagMask;
         table[index].Host = host;
     }
@@ -165,27 +169,43 @@ internal sealed unsafe class SoftTlb : IDisposable
             Array.Clear(oldestWay);
         }
 
-        for (int i = usedData.Count - 1; i >= 0; i--)
+        FlushData(ref usedData, keepGlobal);
+        FlushFetch(ref usedFetch, keepGlobal);
+        if (!keepGlobal)
         {
-            int index = usedData[i];
-            if (!keepGlobal || (data[index].Tag & 1) == 0 || (data[index].Leaf & Global) == 0)
+            FlushData(ref usedGlobalData, keepGlobal);
+            FlushFetch(ref usedGlobalFetch, keepGlobal);
+        }
+    }
+
+    private void FlushData(ref SlotList slots, bool keepGlobal)
+    {
+        for (int i = 0; i < slots.Count; i++)
+        {
+            int index = slots[i];
+            if (!keepGlobal || (data[index].Leaf & Global) == 0)
             {
-                data[index].Tag = 0;
+                data[index] = default;
                 DropFast(index);
-                usedData.RemoveAt(i);
             }
         }
 
-        for (int i = usedFetch.Count - 1; i >= 0; i--)
+        slots.Clear();
+    }
+
+    private void FlushFetch(ref SlotList slots, bool keepGlobal)
+    {
+        for (int i = 0; i < slots.Count; i++)
         {
-            int index = usedFetch[i];
-            if (!keepGlobal || (fetch[index].Tag & 1) == 0 || (fetch[index].Leaf & Global) == 0)
+            int index = slots[i];
+            if (!keepGlobal || (fetch[index].Leaf & Global) == 0)
             {
-                fetch[index].Tag = 0;
+                fetch[index] = default;
                 FetchDropped?.Invoke(index);
-                usedFetch.RemoveAt(i);
             }
         }
+
+        slots.Clear();
     }
 
     /// <summary>INVLPG: forgets the page's translations, global or not.</summary>
@@ -209,37 +229,52 @@ internal sealed unsafe class SoftTlb : IDisposable
     /// <summary>Empties every fast table; translations stay.</summary>
     internal void DropAllFast()
     {
-        for (int i = 0; i < usedData.Count; i++)
+        DropAllFast(usedData);
+        DropAllFast(usedGlobalData);
+    }
+
+    private void DropAllFast(in SlotList slots)
+    {
+        for (int i = 0; i < slots.Count; i++)
         {
-            DropFast(usedData[i]);
+            DropFast(slots[i]);
         }
     }
 
     /// <summary>Empties the fast write tables; translations stay.</summary>
     internal void DropFastWrites()
     {
-        for (int i = 0; i < usedData.Count; i++)
+        DropFastWrites(usedData);
+        DropFastWrites(usedGlobalData);
+    }
+
+    private void DropFastWrites(in SlotList slots)
+    {
+        for (int i = 0; i < slots.Count; i++)
         {
             for (int mode = 0; mode < Modes; mode++)
             {
-                WriteTable((AccessMode)mode)[usedData[i]].Tag = EmptyTag(usedData[i]);
+                WriteTable((AccessMode)mode)[slots[i]].Tag = EmptyTag(slots[i]);
             }
         }
     }
 
-    /// <summary>Drops the fast entries that point at one host page.</summary>
-    internal void DropHostPage(byte* host)
+    /// <summary>Drops the fast entries of one physical page.</summary>
+    internal void DropFastOf(ulong physicalPage)
     {
-        for (int i = 0; i < usedData.Count; i++)
+        // Without paging it stands here.
+        DropFast((int)physicalPage & (Entries - 1));
+        DropFastOf(usedData, physicalPage);
+        DropFastOf(usedGlobalData, physicalPage);
+    }
+
+    private void DropFastOf(in SlotList slots, ulong physicalPage)
+    {
+        for (int i = 0; i < slots.Count; i++)
         {
-            int index = usedData[i];
-            for (int table = 0; table < Modes * 2; table++)
+            if (data[slots[i]].Leaf >> 12 == physicalPage)
             {
-                TlbEntry* entry = fast + (table * Entries) + index;
-                if (entry->Host == host)
-                {
-                    entry->Tag = EmptyTag(index);
-                }
+                DropFast(slots[i]);
             }
         }
     }
@@ -252,7 +287,9 @@ internal sealed unsafe class SoftTlb : IDisposable
         }
 
         usedData.Dispose();
+        usedGlobalData.Dispose();
         usedFetch.Dispose();
+        usedGlobalFetch.Dispose();
         NativeMemory.Free(data);
         NativeMemory.Free(fetch);
     }
@@ -260,7 +297,7 @@ internal sealed unsafe class SoftTlb : IDisposable
     // The page number of the next index: no address that looks here can be within 4 KiB of it.
     private static ulong EmptyTag(int index) => (ulong)((index + 1) & (Entries - 1)) << 12;
 
-    /// <summary>The slots anything was put into since they were emptied: all that a flush has to look at.</summary>
+    // A set of slots that is quick to add to, to go through and to empty.
     private struct SlotList(int slots) : IDisposable
     {
         private readonly ushort* list = (ushort*)NativeMemory.Alloc((nuint)slots, sizeof(ushort));
@@ -279,10 +316,14 @@ internal sealed unsafe class SoftTlb : IDisposable
             }
         }
 
-        internal void RemoveAt(int position)
+        internal void Clear()
         {
-            contains[list[position]] = false;
-            list[position] = list[--Count];
+            for (int i = 0; i < Count; i++)
+            {
+                contains[list[i]] = false;
+            }
+
+            Count = 0;
         }
 
         public readonly void Dispose()

@@ -146,7 +146,7 @@ internal sealed unsafe partial class Vcpu
         if (space.TryRamPage(physicalPage, out ulong page) && (inFast[page] & InWrites) != 0)
         {
             inFast[page] = 0;
-            Tlb.DropHostPage(space.Memory.ReadPage(page));
+            Tlb.DropFastOf(physicalPage);
         }
     }
 
@@ -166,12 +166,12 @@ internal sealed unsafe partial class Vcpu
     }
 
     /// <summary>A RAM page stands at another host address from now on.</summary>
-    internal void PageMoved(ulong ramPage, nint oldHost)
+    internal void PageMoved(ulong ramPage)
     {
-        if ((inFast[ramPage] & InReads) != 0)
+        if (inFast[ramPage] != 0)
         {
-            inFast[ramPage] &= unchecked((byte)~InReads);
-            Tlb.DropHostPage((byte*)oldHost);
+            inFast[ramPage] = 0;
+            Tlb.DropFastOf(space.PhysicalPageOf(ramPage));
         }
     }
 }

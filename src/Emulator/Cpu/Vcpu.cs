@@ -35,7 +35,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     private readonly PhysicalSpace space;
     private readonly VirtualClock clock;
     private readonly IMachineSignals signals;
-    private readonly BlockCache blocks = new();
+    private readonly BlockCache blocks;
     private readonly Decoder decoder;
     private bool nmiBlocked;
     private ulong fetchLinear;
@@ -47,6 +47,8 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     {
         Index = index;
         this.space = space;
+        PhysicalRange last = space.Ram[^1];
+        blocks = new BlockCache((last.Start + last.Length) / GuestMemory.PageSize);
         this.clock = clock;
         this.signals = signals;
         Random = random;
@@ -142,7 +144,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
             Block* block = null;
             if (fetchValid && currentModeValid && (currentMode & CodeMode.Bits64) != 0 && (s->Rip & ~0xFFFUL) == fetchLinear)
             {
-                block = blocks.FindJump(s->Rip, fetchPhysical, currentMode);
+                block = blocks.Find(s->Rip, fetchPhysical, currentMode, csBase: 0);
             }
 
             if (block == null && !TryFetch(out block))

@@ -45,6 +45,10 @@ public sealed unsafe class PhysicalSpace
         return physicalPage - HighPage < highPages;
     }
 
+    /// <summary>Where a RAM page shows; the part of it that lies behind the VGA window shows nowhere.</summary>
+    internal ulong PhysicalPageOf(ulong ramPage) =>
+        ramPage < lowPages ? ramPage : ramPage - lowPages + (PhysicalLayout.HighRamStart / GuestMemory.PageSize);
+
     /// <summary>Host address of a RAM page for writing.</summary>
     internal byte* WritableRamPage(ulong ramPage) => Memory.WritePage(ramPage);
 

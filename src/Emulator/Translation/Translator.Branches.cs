@@ -82,10 +82,10 @@ internal sealed unsafe partial class Translator
     private void EmitJumpIndirect()
     {
         uint jumps = cache.JumpCache(mode);
-        hot.Rorx(Host.R11, Host.R10, 8, wide: true);
+        hot.Rorx(Host.R11, Host.R10, CodeCache.JumpShift, wide: true);
         hot.RegReg(ExclusiveOr, Host.R11, Host.R10, wide: false);
-        // shl r11d, 4; and r11d, FFF0h
-        hot.Bytes([0x41, 0xC1, 0xE3, 4, 0x41, 0x81, 0xE3, 0xF0, 0xFF, 0, 0]);
+        hot.Immediate(And, Host.R11, CodeCache.JumpEntries - 1);
+        hot.Shift(ShiftLeft, Host.R11, 4);
         hot.RegMemory(Compare, Host.R10, Host.R11, (int)jumps);
         hot.JumpIf(5, cold.At);
         EmitLeave(cold, AddSite(SiteKind.Jump, 0), trampolines.FindJump);

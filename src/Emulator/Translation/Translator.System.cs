@@ -5,7 +5,7 @@ namespace Emulator.Translation;
 // System instructions that are frequent and change nothing that translated code depends on.
 internal sealed unsafe partial class Translator
 {
-    private const int Or = 1, And = 4;
+    private const int Or = 1, And = 4, ShiftLeft = 4;
 
     private void EmitSystem(Form form, Op* op, int index)
     {
