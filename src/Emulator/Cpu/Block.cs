@@ -47,6 +47,9 @@ internal unsafe struct Block
 
     /// <summary>Instructions the translated code counts.</summary>
     internal int Counted;
+
+    /// <summary>Address of the first <see cref="Translation.Site"/> that leads straight to the translated code.</summary>
+    internal uint Links;
 }
 
 /// <summary>What of the CPU's mode decoding depends on.</summary>

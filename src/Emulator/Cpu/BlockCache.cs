@@ -38,8 +38,8 @@ internal sealed unsafe class BlockCache : IDisposable
     /// <summary>Told that everything was thrown away.</summary>
     internal Action? Cleared { get; set; }
 
-    /// <summary>Told that the blocks of a physical page were dropped.</summary>
-    internal Action<ulong>? PageDropped { get; set; }
+    /// <summary>Told of each block that was dropped.</summary>
+    internal Action<nint>? Dropped { get; set; }
 
     /// <summary>Blocks decoded since the start; for statistics.</summary>
     internal long Decoded { get; private set; }
@@ -93,8 +93,8 @@ internal sealed unsafe class BlockCache : IDisposable
     internal bool HasCode(ulong physicalPage) => physicalPage < physicalPages && hasCode[physicalPage] != 0;
 
     /// <summary>
-    /// Bytes of a page were written. When they overlap decoded code, the page's blocks are dropped and true comes back:
-    /// whoever runs one of them must leave it after the present instruction.
+    /// Bytes of a page were written. Blocks decoded from near them are dropped, and true comes back: whoever runs one of them
+    /// must leave it after the present instruction.
     /// </summary>
     internal bool PageWritten(ulong physicalPage, int offset, int length)
     {
@@ -103,7 +103,32 @@ internal sealed unsafe class BlockCache : IDisposable
             return false;
         }
 
-        DropPage(physicalPage, pages[physicalPage]);
+        ulong written = Granules(offset, length);
+        var kept = default(PageCode);
+        for (Block* block = pages[physicalPage].First, next; block != null; block = next)
+        {
+            next = block->NextInPage;
+            if ((block->Granules & written) != 0)
+            {
+                Drop(block);
+                continue;
+            }
+
+            block->NextInPage = kept.First;
+            kept.First = block;
+            kept.Granules |= block->Granules;
+        }
+
+        if (kept.First != null)
+        {
+            pages[physicalPage] = kept;
+        }
+        else
+        {
+            pages.Remove(physicalPage);
+            hasCode[physicalPage] = 0;
+        }
+
         return true;
     }
 
@@ -141,22 +166,16 @@ internal sealed unsafe class BlockCache : IDisposable
 
     private Block** Bucket(ulong rip, ulong page) => buckets + ((rip ^ (rip >> 16) ^ (page << 5)) & (Buckets - 1));
 
-    private void DropPage(ulong physicalPage, PageCode code)
+    private void Drop(Block* block)
     {
-        for (Block* block = code.First; block != null; block = block->NextInPage)
+        block->Valid = 0;
+        Block** link = Bucket(block->Rip, block->PhysicalPage);
+        while (*link != block)
         {
-            block->Valid = 0;
-            Block** link = Bucket(block->Rip, block->PhysicalPage);
-            while (*link != block)
-            {
-                link = &(*link)->NextInBucket;
-            }
-
-            *link = block->NextInBucket;
+            link = &(*link)->NextInBucket;
         }
 
-        pages.Remove(physicalPage);
-        hasCode[physicalPage] = 0;
-        PageDropped?.Invoke(physicalPage);
+        *link = block->NextInBucket;
+        Dropped?.Invoke((nint)block);
     }
 }

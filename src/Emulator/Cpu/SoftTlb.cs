@@ -116,18 +116,6 @@ internal sealed unsafe class SoftTlb : IDisposable
         fetch[index].Leaf = leaf;
     }
 
-    /// <summary>Tells of every fetch translation of a physical page.</summary>
-    internal void DropJumpsTo(ulong physicalPage)
-    {
-        for (int i = 0; i < FetchEntries; i++)
-        {
-            if ((fetch[i].Tag & 1) != 0 && fetch[i].Leaf >> 12 == physicalPage)
-            {
-                FetchDropped?.Invoke(i);
-            }
-        }
-    }
-
     /// <summary>Puts a translation in place of whatever stood in its slot, whose fast entries go with it.</summary>
     internal void ReplaceData(ulong linear, ulong leaf)
     {

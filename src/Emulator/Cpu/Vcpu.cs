@@ -65,7 +65,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
         {
             Translator = new Translator(cache, Tlb);
             Tlb.FetchDropped = cache.FetchDropped;
-            blocks.PageDropped = Tlb.DropJumpsTo;
+            blocks.Dropped = block => cache.Forget((Block*)block);
         }
 
         blocks.Cleared = BlocksCleared;

@@ -125,6 +125,18 @@ internal sealed unsafe class CodeCache : IDisposable
         slotHeads[slot] = -1;
     }
 
+    /// <summary>A block is gone: no jump leads to it any more.</summary>
+    internal void Forget(Block* block)
+    {
+        ulong* entry = (ulong*)(JumpCache(Translator.ModeOf(block->Mode)) + (JumpIndex(block->Rip) * 16));
+        if (entry[1] == (ulong)block->Code)
+        {
+            Forget(entry);
+        }
+
+        Translator.Unlink(block);
+    }
+
     /// <summary>Throws all code away.</summary>
     internal void Clear()
     {

@@ -129,6 +129,7 @@ internal sealed unsafe partial class Translator
         bool fromHost = inHost && !inMemory;
         Site* site = AddSite(SiteKind.Link, 0);
         site->Target = target;
+        site->Exit = (uint)(nuint)cold.At;
         site->Resume = (uint)(nuint)place;
         site->FlagsInHost = fromHost ? (byte)1 : (byte)0;
         if (fromHost)

@@ -74,8 +74,23 @@ internal sealed unsafe partial class Translator
     }
 
     /// <summary>Makes a jump inside a page go straight to its target from now on.</summary>
-    internal static void Link(Site* site, Block* target) =>
+    internal static void Link(Site* site, Block* target)
+    {
+        site->Next = target->Links;
+        target->Links = (uint)(nuint)site;
         HostEmitter.Patch((byte*)site->Resume, (byte*)(site->FlagsInHost != 0 ? target->CodeFromHost : target->Code));
+    }
+
+    /// <summary>Makes jumps that go straight to a block leave translated code again.</summary>
+    internal static void Unlink(Block* target)
+    {
+        for (var site = (Site*)target->Links; site != null; site = (Site*)site->Next)
+        {
+            HostEmitter.Patch((byte*)site->Resume, (byte*)site->Exit);
+        }
+
+        target->Links = 0;
+    }
 
     internal static AccessMode ModeOf(CodeMode mode) =>
         (mode & CodeMode.Unchecked) != 0 ? AccessMode.SupervisorUnchecked
