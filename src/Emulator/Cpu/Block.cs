@@ -6,6 +6,9 @@ namespace Emulator.Cpu;
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct Block
 {
+    /// <summary>Another block of the same bucket.</summary>
+    internal Block* NextInBucket;
+
     /// <summary>Offset of the first instruction in its code segment.</summary>
     internal ulong Rip;
 
@@ -19,25 +22,13 @@ internal unsafe struct Block
     internal CodeMode Mode;
 
     /// <summary>Operations.</summary>
-    internal int Count;
+    internal ushort Count;
 
-    /// <summary>The 64-byte granules of the page it was decoded from.</summary>
-    internal ulong Granules;
-
-    /// <summary>The next block of the same page.</summary>
-    internal Block* NextInPage;
-
-    /// <summary>Another block of the same bucket.</summary>
-    internal Block* NextInBucket;
-
-    /// <summary>False once its page was written.</summary>
+    /// <summary>False once its bytes were written.</summary>
     internal byte Valid;
 
     /// <summary>True when a debugger's breakpoint is on its first instruction.</summary>
     internal byte Breakpoint;
-
-    /// <summary>The operations.</summary>
-    internal Op* Ops;
 
     /// <summary>Translated code, entered with the guest's flags saved; 0 if there is none.</summary>
     internal nint Code;
@@ -45,8 +36,22 @@ internal unsafe struct Block
     /// <summary>The same, entered with the guest's flags in the host's.</summary>
     internal nint CodeFromHost;
 
-    /// <summary>Instructions the translated code counts.</summary>
-    internal int Counted;
+    // What follows is looked at more seldom.
+
+    /// <summary>The 64-byte granules of the page it was decoded from.</summary>
+    internal ulong Granules;
+
+    /// <summary>The next block of the same page.</summary>
+    internal Block* NextInPage;
+
+    /// <summary>The operations; null if nobody wanted them since the block was translated.</summary>
+    internal Op* Ops;
+
+    /// <summary>A copy of the bytes it was decoded from.</summary>
+    internal byte* Bytes;
+
+    /// <summary>How many bytes there are.</summary>
+    internal ushort Size;
 
     /// <summary>Address of the first <see cref="Translation.Site"/> that leads straight to the translated code.</summary>
     internal uint Links;

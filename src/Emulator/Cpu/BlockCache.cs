@@ -58,24 +58,23 @@ internal sealed unsafe class BlockCache : IDisposable
     }
 
     /// <summary>
-    /// Keeps a freshly decoded block. The copy stands in the arena; <paramref name="firstOfPage"/> says that the page had
-    /// no code until now and must leave the fast write tables.
+    /// Keeps a freshly decoded block with its bytes, and without operations for now. <paramref name="firstOfPage"/> says that the
+    /// page had no code until now and must leave the fast write tables.
     /// </summary>
-    internal Block* Add(in Block decoded, ReadOnlySpan<Op> ops, out bool firstOfPage)
+    internal Block* Add(in Block decoded, ReadOnlySpan<byte> bytes, out bool firstOfPage)
     {
-        nuint size = (nuint)(sizeof(Block) + 63 & ~63) + ((nuint)ops.Length * (nuint)sizeof(Op));
-        if (used + size > ArenaSize)
+        if (!TryTake((nuint)(sizeof(Block) + bytes.Length), out byte* place))
         {
             Clear();
+            TryTake((nuint)(sizeof(Block) + bytes.Length), out place);
         }
 
-        Block* block = (Block*)(arena + used);
-        used += size;
+        var block = (Block*)place;
         *block = decoded;
-        block->Ops = (Op*)((byte*)block + (sizeof(Block) + 63 & ~63));
-        block->Count = ops.Length;
         block->Valid = 1;
-        ops.CopyTo(new Span<Op>(block->Ops, ops.Length));
+        block->Bytes = place + sizeof(Block);
+        block->Size = (ushort)bytes.Length;
+        bytes.CopyTo(new Span<byte>(block->Bytes, bytes.Length));
         ref PageCode code = ref CollectionsMarshal.GetValueRefOrAddDefault(pages, decoded.PhysicalPage, out bool existed);
         firstOfPage = !existed;
         block->NextInPage = code.First;
@@ -87,6 +86,29 @@ internal sealed unsafe class BlockCache : IDisposable
         hasCode[decoded.PhysicalPage] = 1;
         Decoded++;
         return block;
+    }
+
+    /// <summary>Gives a block its operations, as far as there is room.</summary>
+    internal void Keep(Block* block, ReadOnlySpan<Op> ops)
+    {
+        if (TryTake((nuint)ops.Length * (nuint)sizeof(Op), out byte* place))
+        {
+            block->Ops = (Op*)place;
+            ops.CopyTo(new Span<Op>(block->Ops, ops.Length));
+        }
+    }
+
+    private bool TryTake(nuint size, out byte* place)
+    {
+        place = arena + used;
+        size = (size + 63) & ~(nuint)63;
+        if (used + size > ArenaSize)
+        {
+            return false;
+        }
+
+        used += size;
+        return true;
     }
 
     /// <summary>True while blocks come from this physical page.</summary>

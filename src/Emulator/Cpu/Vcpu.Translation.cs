@@ -73,13 +73,13 @@ internal sealed unsafe partial class Vcpu
         switch (site->Kind)
         {
             case SiteKind.Vectors:
-                s->InstructionCount -= (ulong)left->Counted;
+                s->InstructionCount -= (ulong)left->Count;
                 s->Rip = left->Rip;
-                Execute(left->Ops, left->Count);
+                Execute(OpsOf(left), left->Count);
                 break;
             case SiteKind.Budget:
                 s->Rip = left->Rip;
-                Execute(left->Ops, left->Count);
+                Execute(OpsOf(left), left->Count);
                 break;
             case SiteKind.Link:
                 s->Rip = site->Target;
@@ -135,10 +135,11 @@ internal sealed unsafe partial class Vcpu
     {
         CpuState* s = State;
         Block* block = site->Block;
-        Op* op = block->Ops + site->Index;
-        s->InstructionCount = s->CountBase - (ulong)s->Budget - (ulong)block->Counted;
+        Op* ops = OpsOf(block);
+        Op* op = ops + site->Index;
+        s->InstructionCount = s->CountBase - (ulong)s->Budget - (ulong)block->Count;
         s->Rip = op->Rip;
-        s->BlockStart = block->Ops;
+        s->BlockStart = ops;
         s->BlockEnd = op + 1;
         NoteFetchedFrom(block);
         Counters.NoteOperation(op->Code);
@@ -153,7 +154,7 @@ internal sealed unsafe partial class Vcpu
 
         s->VectorsReady = vectorsReady ? (byte)1 : (byte)0;
         s->VectorsKept = 0;
-        Retire(block->Ops, op, step);
+        Retire(ops, op, step);
         return NextCode();
     }
 

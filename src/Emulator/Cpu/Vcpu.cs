@@ -178,10 +178,12 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
                     continue;
                 }
 
-                Execute(block->Ops, budget < (ulong)block->Count ? (int)budget : block->Count);
+                Execute(OpsOf(block), budget < (ulong)block->Count ? (int)budget : block->Count);
             }
         }
     }
+
+    private Op* OpsOf(Block* block) => block->Ops != null ? block->Ops : decoder.Redecode(block);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Execute(Op* first, int count)
@@ -240,7 +242,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
         s->InterruptShadow = 0;
         s->Rflags &= ~Flags.Rf;
         ulong deliveredBefore = delivered;
-        Execute(block->Ops, 1);
+        Execute(OpsOf(block), 1);
         if (trap && delivered == deliveredBefore)
         {
             pendingDebug |= DebugStep;

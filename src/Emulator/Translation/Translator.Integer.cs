@@ -8,7 +8,7 @@ internal sealed unsafe partial class Translator
 {
     private void Emit(in Instruction instruction, ReadOnlySpan<byte> bytes, int index, bool last)
     {
-        Op* op = block->Ops + index;
+        Op* op = ops + index;
         Form form = forms[index];
         Encoding e = form is Form.None or Form.Verbatim or Form.Nothing or (>= Form.ClearInterrupts and < Form.Jump) ? default : Encoding.Parse(bytes, Operations.HasModRm(instruction, form));
         switch (form)
@@ -318,7 +318,7 @@ internal sealed unsafe partial class Translator
         BeforeClobber(index);
         if (e.IsMemory)
         {
-            EmitAddress(e, block->Ops + index);
+            EmitAddress(e, ops + index);
             EmitLookup(index, 8, write: false);
             EmitAccess(LoadMove, Host.R10);
             hot.RegFrame(StoreMove, Host.R10, Trampolines.Temporary);

@@ -91,7 +91,7 @@ internal sealed unsafe partial class Translator
         hot.RegFrame(LoadMove, Host.R10, Trampolines.Budget);
         // not r10: less the budget, and less one
         hot.Bytes([0x49, 0xF7, 0xD2]);
-        hot.Lea(Host.Rax, Host.Rax, Host.R10, 0, 1 + index - block->Counted);
+        hot.Lea(Host.Rax, Host.Rax, Host.R10, 0, 1 + index - block->Count);
         hot.RegAbsolute(LoadMove, Host.R10, state + CpuState.TscOffsetOffset);
         hot.Lea(Host.Rax, Host.Rax, Host.R10, 0, 0);
         hot.Rorx(Host.Rdx, Host.Rax, 32, wide: true);

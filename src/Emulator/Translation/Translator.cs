@@ -22,6 +22,7 @@ internal sealed unsafe partial class Translator
     private readonly Form[] forms = new Form[Cpu.Decoder.MaxBlockOps];
     private readonly int[] liveBefore = new int[Cpu.Decoder.MaxBlockOps + 1];
     private Block* block;
+    private Op* ops;
     private AccessMode mode;
     private uint readTable;
     private uint writeTable;
@@ -42,9 +43,10 @@ internal sealed unsafe partial class Translator
     internal long Translated { get; private set; }
 
     /// <summary>Translates a block of 64-bit code and notes the code in it.</summary>
-    internal void Translate(Block* target, ReadOnlySpan<Instruction> instructions, ReadOnlySpan<byte> bytes)
+    internal void Translate(Block* target, Op* operations, ReadOnlySpan<Instruction> instructions, ReadOnlySpan<byte> bytes)
     {
         block = target;
+        ops = operations;
         mode = ModeOf(target->Mode);
         readTable = (uint)(nuint)tlb.ReadTable(mode);
         writeTable = (uint)(nuint)tlb.WriteTable(mode);
@@ -58,7 +60,6 @@ internal sealed unsafe partial class Translator
         }
 
         block->Code = (nint)hot.At;
-        block->Counted = count;
         EmitEntry(count, forms.AsSpan(0, count).Contains(Form.Vector));
         inHost = false;
         inMemory = true;
@@ -109,7 +110,7 @@ internal sealed unsafe partial class Translator
         int count = instructions.Length;
         for (int i = 0; i < count; i++)
         {
-            forms[i] = Operations.FormOf(instructions[i], block->Ops + i, mode);
+            forms[i] = Operations.FormOf(instructions[i], ops + i, mode);
         }
 
         // Sti holds interrupts back for one instruction, which must be of the same block.
@@ -193,7 +194,7 @@ internal sealed unsafe partial class Translator
         BeforeClobber(index);
         Site* site = AddSite(SiteKind.Operation, index);
         EmitLeave(hot, site, trampolines.Operation);
-        site->Resume = (block->Ops[index].Flags & OpFlags.EndsBlock) != 0 ? 0 : (uint)(nuint)hot.At;
+        site->Resume = (ops[index].Flags & OpFlags.EndsBlock) != 0 ? 0 : (uint)(nuint)hot.At;
     }
 
     // Our own code is about to change the host's flags: the guest's, if alive, are saved once.
