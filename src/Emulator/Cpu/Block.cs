@@ -30,11 +30,8 @@ internal unsafe struct Block
     /// <summary>True when a debugger's breakpoint is on its first instruction.</summary>
     internal byte Breakpoint;
 
-    /// <summary>Translated code, entered with the guest's flags saved; 0 if there is none.</summary>
+    /// <summary>Translated code; 0 if there is none.</summary>
     internal nint Code;
-
-    /// <summary>The same, entered with the guest's flags in the host's.</summary>
-    internal nint CodeFromHost;
 
     // What follows is looked at more seldom.
 

@@ -56,7 +56,7 @@ internal enum Roles : byte
 }
 
 /// <summary>Which instructions are translated, and how; the flags they read and leave. The source of both is Iced and SDM vol. 2.</summary>
-internal static unsafe class Operations
+internal static unsafe partial class Operations
 {
     /// <summary>The status flags as Iced numbers them.</summary>
     internal const int Status = (int)(RflagsBits.OF | RflagsBits.SF | RflagsBits.ZF | RflagsBits.AF | RflagsBits.CF | RflagsBits.PF);

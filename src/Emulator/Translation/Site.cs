@@ -51,9 +51,6 @@ internal unsafe struct Site
 
     [FieldOffset(24)] internal SiteKind Kind;
 
-    /// <summary>1 if a link is left with the flags in the host's flags.</summary>
-    [FieldOffset(25)] internal byte FlagsInHost;
-
     /// <summary>Of a link that leads to a block the address of the next such.</summary>
     [FieldOffset(28)] internal uint Next;
 }

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Emulator.Cpu;
 
 namespace Emulator.Translation;
@@ -8,10 +9,16 @@ namespace Emulator.Translation;
 /// </summary>
 internal sealed unsafe class Trampolines
 {
-    /// <summary>Places in the frame; from <see cref="Temporary"/> on there are four that last for one instruction.</summary>
-    internal const int Budget = 0, Flags = 8, Spilled = 16, Vectors = 40, Target = 48, HostMxcsr = 56, Temporary = 136;
-    private const int Saved = 64, SavedSite = 120, SavedAddress = 128, FrameSize = 168;
-    private const int Test = 0x85, And = 4, ShiftLeft = 4, ShiftRight = 5;
+    /// <summary>
+    /// Places in the frame. Status flags: <see cref="FlagsForm"/> has the address of code that makes them of
+    /// <see cref="FlagsA"/> and <see cref="FlagsB"/> or of <see cref="FlagsImage"/>, and in its upper half, unless that is 0, the
+    /// address of code that makes all but CF of <see cref="FlagsStep"/>. From <see cref="Temporary"/> on there are four places that last
+    /// for one instruction. What an 8-bit displacement does not reach is used by trampolines alone.
+    /// </summary>
+    internal const int Budget = 0, FlagsImage = 8, Spilled = 16, Vectors = 40, HostMxcsr = 44, FlagsForm = 48, FlagsA = 56, FlagsB = 64, FlagsStep = 72,
+        Temporary = 80, Target = 112;
+    private const int Saved = 120, SavedSite = 176, SavedAddress = 184, FrameSize = 200;
+    private const int Test = 0x85, And = 4, ShiftLeft = 4, ShiftRight = 5, LoadMove = 0x8B, StoreMove = 0x89;
     internal const int RflagsOffset = 144;
     internal const int StatusMask = 0x8D5;
     private const int GprRsp = 32, Rflags = RflagsOffset, RipOffset = 136, MxcsrOffset = CpuState.FxOffset + 24;
@@ -19,6 +26,8 @@ internal sealed unsafe class Trampolines
     private static readonly int[] Identity = [Host.Rcx, Host.Rdx, Host.Rbx, Host.Rbp, Host.Rsi, Host.Rdi, Host.R8, 12, 13, 14, 15];
     private static readonly int[] Volatile = [Host.Rax, Host.Rcx, Host.Rdx, Host.Rsi, Host.Rdi, Host.R8, Host.R9];
 
+    // By kind and size of the operation.
+    private readonly uint[] forms = new uint[((int)FlagsKind.Decrement + 1) * 4];
     private readonly uint state;
     private readonly HostEmitter e;
 
@@ -29,6 +38,9 @@ internal sealed unsafe class Trampolines
     {
         this.state = state;
         e = emitter;
+        EmitForms();
+        Flags = e.At;
+        EmitFlags();
         Enter = (delegate* unmanaged<nint, long, Site*>)e.At;
         EmitEnter();
         Leave = e.At;
@@ -49,7 +61,7 @@ internal sealed unsafe class Trampolines
     /// <summary>Runs code with a budget until it is left at a site; null: nothing is left to do there.</summary>
     internal delegate* unmanaged<nint, long, Site*> Enter { get; }
 
-    /// <summary>Leaves at the site in R11, the guest's flags saved, as they are for all ways below.</summary>
+    /// <summary>Leaves at the site in R11, the guest's flags in the frame, as they are for all ways below.</summary>
     internal byte* Leave { get; }
 
     /// <summary>Has C# run one operation, and goes on behind it or wherever it leads.</summary>
@@ -64,20 +76,96 @@ internal sealed unsafe class Trampolines
     /// <summary>Called by blocks that use XMM registers: loads them, or leaves at the site in R11.</summary>
     internal byte* LoadVectors { get; }
 
-    /// <summary>Saves the host's status flags into the frame, by way of R10.</summary>
-    internal static void EmitSaveFlags(HostEmitter e)
+    /// <summary>Called by code that wants the guest's status flags in the host's; uses R10 and R11.</summary>
+    internal byte* Flags { get; }
+
+    /// <summary>The form of flags that stand in <see cref="FlagsImage"/>.</summary>
+    internal uint ImageForm { get; private set; }
+
+    /// <summary>The form of flags that came about in a certain way.</summary>
+    internal uint FormOf(FlagsKind kind, int size) => forms[((int)kind * 4) + BitOperations.Log2((uint)size)];
+
+    /// <summary>Saves the host's status flags into the frame, by way of R10, and leaves them.</summary>
+    internal static void EmitSaveImage(HostEmitter e, uint form)
     {
         e.Move(Host.R10, Host.Rax);
-        e.Bytes([0x9F, 0x0F, 0x90, 0xC0, 0x66, 0x89, 0x44, 0x24, Flags]);
+        EmitImage(e);
         e.Move(Host.Rax, Host.R10);
+        e.FrameConstant(FlagsForm, (int)form);
     }
 
-    /// <summary>Loads the saved status flags into the host's, by way of R10.</summary>
-    internal static void EmitRestoreFlags(HostEmitter e)
+    // LAHF; SETO AL; and AX into the frame: AH as LAHF has it, AL the overflow flag.
+    private static void EmitImage(HostEmitter e) => e.Bytes([0x9F, 0x0F, 0x90, 0xC0, 0x66, 0x89, 0x44, 0x24, FlagsImage]);
+
+    // Small functions that leave flags. They come as a call: the frame stands 8 higher.
+    private void EmitForms()
     {
+        const int A = FlagsA + 8, B = FlagsB + 8, Step = FlagsStep + 8;
+        ImageForm = (uint)(nuint)e.At;
         e.Move(Host.R10, Host.Rax);
-        e.Bytes([0x66, 0x8B, 0x44, 0x24, Flags, 0x04, 0x7F, 0x9E]);
+        e.Bytes([0x66, 0x8B, 0x44, 0x24, FlagsImage + 8, 0x04, 0x7F, 0x9E]);
         e.Move(Host.Rax, Host.R10);
+        e.Byte(0xC3);
+        for (FlagsKind kind = FlagsKind.Logic; kind <= FlagsKind.Decrement; kind++)
+        {
+            for (int size = 1; size <= 8; size *= 2)
+            {
+                forms[((int)kind * 4) + BitOperations.Log2((uint)size)] = (uint)(nuint)e.At;
+                e.RegFrame(LoadMove, Host.R10, kind >= FlagsKind.Increment ? Step : A);
+                switch (kind)
+                {
+                    case FlagsKind.Logic:
+                        e.Sized(0x84, size, Host.R10, Host.R10);
+                        break;
+                    case FlagsKind.Compare:
+                        e.SizedFrame(0x3A, size, Host.R10, B);
+                        break;
+                    case FlagsKind.Test:
+                        e.SizedFrame(0x84, size, Host.R10, B);
+                        break;
+                    case FlagsKind.Add:
+                        e.SizedFrame(0x2A, size, Host.R10, B);
+                        e.SizedFrame(0x02, size, Host.R10, B);
+                        break;
+                    case FlagsKind.Subtract:
+                        e.SizedFrame(0x02, size, Host.R10, B);
+                        e.SizedFrame(0x3A, size, Host.R10, B);
+                        break;
+                    case FlagsKind.Negate:
+                        e.SizedUnary(0xF6, 3, size, Host.R10);
+                        e.SizedUnary(0xF6, 3, size, Host.R10);
+                        break;
+                    case FlagsKind.Increment:
+                        e.Lea(Host.R10, Host.R10, -1, 0, -1);
+                        e.SizedUnary(0xFE, 0, size, Host.R10);
+                        break;
+                    default:
+                        e.Lea(Host.R10, Host.R10, -1, 0, 1);
+                        e.SizedUnary(0xFE, 1, size, Host.R10);
+                        break;
+                }
+
+                e.Byte(0xC3);
+            }
+        }
+    }
+
+    // Comes as a call too. Mostly that of the form is all there is to do.
+    private void EmitFlags()
+    {
+        // cmp dword [rsp + form's upper half], 0
+        e.Bytes([0x83, 0x7C, 0x24, FlagsForm + 4 + 8, 0]);
+        byte* steps = e.JumpIf(5, e.At);
+        e.RegFrame(LoadMove, Host.R10, FlagsForm + 8, wide: false);
+        // jmp r10
+        e.Bytes([0x41, 0xFF, 0xE2]);
+        HostEmitter.Patch(steps, e.At);
+        // pop r11; call r10, for CF; call r10, for the others; jmp r11
+        e.Bytes([0x41, 0x5B]);
+        e.RegFrame(LoadMove, Host.R10, FlagsForm, wide: false);
+        e.Bytes([0x41, 0xFF, 0xD2]);
+        e.RegFrame(LoadMove, Host.R10, FlagsForm + 4, wide: false);
+        e.Bytes([0x41, 0xFF, 0xD2, 0x41, 0xFF, 0xE3]);
     }
 
     private void EmitEnter()
@@ -100,7 +188,8 @@ internal sealed unsafe class Trampolines
         e.Bytes([0x89, 0xC1, 0xC1, 0xE9, 11, 0x83, 0xE1, 1, 0xC1, 0xE0, 8, 0x25]);
         e.Int32(0xD500);
         e.Bytes([0x09, 0xC8]);
-        e.RegFrame(0x89, Host.Rax, Flags);
+        e.RegFrame(0x89, Host.Rax, FlagsImage);
+        e.FrameConstant(FlagsForm, (int)ImageForm);
         for (int i = 0; i < 3; i++)
         {
             e.RegAbsolute(0x8B, Host.Rax, state + (uint)((9 + i) * 8));
@@ -133,6 +222,10 @@ internal sealed unsafe class Trampolines
             e.RegAbsolute(0x89, Host.Rax, state + (uint)((9 + i) * 8));
         }
 
+        e.RegFrame(StoreMove, Host.R11, SavedSite);
+        e.Call(Flags);
+        e.RegFrame(LoadMove, Host.R11, SavedSite);
+        EmitImage(e);
         EmitStatusFlags(e, Host.Rax, Host.Rcx);
         e.RegAbsolute(0x8B, Host.Rcx, state + Rflags, wide: false);
         e.Bytes([0x81, 0xE1]);
@@ -144,10 +237,13 @@ internal sealed unsafe class Trampolines
         e.RegAbsolute(0x89, Host.Rax, state + CpuState.BudgetOffset);
     }
 
-    /// <summary>Puts the saved status flags where RFLAGS has them, in a register; another is used on the way.</summary>
+    /// <summary>Puts the status flags of the image where RFLAGS has them, in a register; another is used on the way.</summary>
     internal static void EmitStatusFlags(HostEmitter e, int to, int scratch)
     {
-        e.RegFrame(0x8B, to, Flags, wide: false);
+        // movzx r32, word [image]
+        e.Rex(false, to, 0, Host.Rsp);
+        e.Bytes([0x0F, 0xB7]);
+        e.Memory(to, Host.Rsp, FlagsImage);
         e.RegReg(0x8B, scratch, to, wide: false);
         e.Immediate(And, scratch, 1);
         e.Shift(ShiftLeft, scratch, 11);

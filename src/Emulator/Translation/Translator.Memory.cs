@@ -73,6 +73,7 @@ internal sealed unsafe partial class Translator
         site->Writes = write ? (byte)1 : (byte)0;
         site->Resume = (uint)(nuint)hot.At;
         cold.RegMemory(ExclusiveOr, Host.R10, Host.R11, (int)table);
+        SettleCold(index);
         EmitLeave(cold, site, trampolines.Miss);
     }
 
@@ -80,7 +81,7 @@ internal sealed unsafe partial class Translator
     private void EmitRunLookup(int index, bool write)
     {
         EmitHit(1, write);
-        EmitOperation(cold, index);
+        EmitOperationCold(index);
         EmitJoin();
     }
 

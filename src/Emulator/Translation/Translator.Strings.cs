@@ -15,7 +15,7 @@ internal sealed unsafe partial class Translator
         int size = ElementSize(op), shift = BitOperations.Log2((uint)size);
         BeforeClobber(index);
         byte* slow = cold.At;
-        EmitOperation(cold, index);
+        EmitOperationCold(index);
 
         // test dword [rflags], DF
         hot.Bytes([0xF7, 0x04, 0x25]);

@@ -61,7 +61,7 @@ internal sealed unsafe partial class Translator
         BeforeClobber(index);
         EmitCompare(CpuState.AttentionOffset, 0);
         hot.JumpIf(5, cold.At);
-        EmitOperation(cold, index);
+        EmitOperationCold(index);
         EmitRflags(Or, (int)Cpu.Flags.If);
     }
 
@@ -84,7 +84,7 @@ internal sealed unsafe partial class Translator
             hot.Int32((int)state + CpuState.Cr4Offset);
             hot.Int32((int)ControlRegisters.Tsd);
             hot.JumpIf(5, cold.At);
-            EmitOperation(cold, index);
+            EmitOperationCold(index);
         }
 
         hot.RegAbsolute(LoadMove, Host.Rax, state + CpuState.CountBaseOffset);
@@ -115,7 +115,9 @@ internal sealed unsafe partial class Translator
 
     private void EmitPushFlags(int index)
     {
-        BeforeClobber(index);
+        FlagsToHost(Operations.Status);
+        EmitSaveImage();
+        hostMask = 0;
         Trampolines.EmitStatusFlags(hot, Host.R10, Host.R11);
         hot.RegAbsolute(LoadMove, Host.R11, state + Trampolines.RflagsOffset, wide: false);
         hot.Immediate(And, Host.R11, ~(Trampolines.StatusMask | (int)(Cpu.Flags.Vm | Cpu.Flags.Rf)));

@@ -26,8 +26,6 @@ internal sealed unsafe partial class Translator
     private AccessMode mode;
     private uint readTable;
     private uint writeTable;
-    private bool inHost;
-    private bool inMemory;
 
     internal Translator(CodeCache cache, SoftTlb tlb)
     {
@@ -52,17 +50,11 @@ internal sealed unsafe partial class Translator
         writeTable = (uint)(nuint)tlb.WriteTable(mode);
         int count = instructions.Length;
         Classify(instructions);
-        int live = liveBefore[0];
-        block->CodeFromHost = (nint)hot.At;
-        if (live != 0)
-        {
-            Trampolines.EmitSaveFlags(hot);
-        }
-
         block->Code = (nint)hot.At;
         EmitEntry(count, forms.AsSpan(0, count).Contains(Form.Vector));
-        inHost = false;
-        inMemory = true;
+        hostMask = 0;
+        inFrame = true;
+        recipe = default;
         int at = 0;
         for (int i = 0; i < count; i++)
         {
@@ -79,7 +71,13 @@ internal sealed unsafe partial class Translator
     {
         site->Next = target->Links;
         target->Links = (uint)(nuint)site;
-        HostEmitter.Patch((byte*)site->Resume, (byte*)(site->FlagsInHost != 0 ? target->CodeFromHost : target->Code));
+        byte* place = (byte*)site->Resume;
+        HostEmitter.Patch(place, (byte*)target->Code);
+        if (*(int*)place == 0 && place[-1] == HostEmitter.JumpOpcode)
+        {
+            // A jump to what stands behind it.
+            HostEmitter.PatchNothing(place);
+        }
     }
 
     /// <summary>Makes jumps that go straight to a block leave translated code again.</summary>
@@ -87,7 +85,13 @@ internal sealed unsafe partial class Translator
     {
         for (var site = (Site*)target->Links; site != null; site = (Site*)site->Next)
         {
-            HostEmitter.Patch((byte*)site->Resume, (byte*)site->Exit);
+            byte* place = (byte*)site->Resume;
+            if (HostEmitter.IsNothing(place))
+            {
+                place[-1] = HostEmitter.JumpOpcode;
+            }
+
+            HostEmitter.Patch(place, (byte*)site->Exit);
         }
 
         target->Links = 0;
@@ -173,8 +177,7 @@ internal sealed unsafe partial class Translator
             hot.Bytes([0x80, 0x7C, 0x24, Trampolines.Vectors, 0]);
             hot.JumpIf(4, cold.At);
             cold.MoveConstant(Host.R11, (ulong)AddSite(SiteKind.Vectors, 0));
-            cold.Byte(0xE8);
-            cold.Int32((int)(trampolines.LoadVectors - (cold.At + 4)));
+            cold.Call(trampolines.LoadVectors);
             cold.Jump(hot.At);
         }
     }
@@ -186,52 +189,19 @@ internal sealed unsafe partial class Translator
     }
 
     // C# runs the instruction, in place of what is emitted for it from here on: nothing of that was executed.
-    private void EmitOperation(HostEmitter e, int index) => EmitLeave(e, AddSite(SiteKind.Operation, index), trampolines.Operation);
+    private void EmitOperationCold(int index)
+    {
+        SettleCold(index);
+        EmitLeave(cold, AddSite(SiteKind.Operation, index), trampolines.Operation);
+    }
 
     // C# runs the instruction, and code goes on behind it.
     private void EmitOperation(int index)
     {
-        BeforeClobber(index);
+        Settle();
+        hostMask = 0;
         Site* site = AddSite(SiteKind.Operation, index);
         EmitLeave(hot, site, trampolines.Operation);
         site->Resume = (ops[index].Flags & OpFlags.EndsBlock) != 0 ? 0 : (uint)(nuint)hot.At;
-    }
-
-    // Our own code is about to change the host's flags: the guest's, if alive, are saved once.
-    private void BeforeClobber(int index)
-    {
-        if (inHost && !inMemory && liveBefore[index] != 0)
-        {
-            Trampolines.EmitSaveFlags(hot);
-        }
-
-        inHost = false;
-        inMemory = true;
-    }
-
-    // The instruction reads flags, or leaves some alive that it does not write: they must be in the host's.
-    private bool NeedsFlags(in Instruction instruction, int index)
-    {
-        int modified = (int)instruction.RflagsModified & Operations.Status;
-        return ((int)instruction.RflagsRead & Operations.Status) != 0
-            || (modified != 0 && (liveBefore[index + 1] & ~Operations.Overwrites(instruction)) != 0);
-    }
-
-    private void FlagsToHost()
-    {
-        if (!inHost)
-        {
-            Trampolines.EmitRestoreFlags(hot);
-            inHost = true;
-        }
-    }
-
-    private void AfterWrite(in Instruction instruction)
-    {
-        if (((int)instruction.RflagsModified & Operations.Status) != 0)
-        {
-            inHost = true;
-            inMemory = false;
-        }
     }
 }
