@@ -185,7 +185,14 @@ internal static unsafe partial class Operations
         return false;
     }
 
-    /// <summary>Whether r/m may as well be a place in memory: XCHG would lock it, a bit string would reach beyond it.</summary>
-    internal static bool AllowsSlot(in Encoding e) =>
-        e.Map == 0 ? e.Opcode is not (0x86 or 0x87) : e.Opcode is not (0xA3 or 0xAB or 0xB3 or 0xBB or 0xB0 or 0xB1 or 0xC0 or 0xC1);
+    /// <summary>Whether a 64-bit r/m may as well be a slot of the frame: it is only written, or read, changed and written.</summary>
+    internal static bool AllowsSlot(in Encoding e) => e.Map == 0 && e.Opcode switch
+    {
+        < 0x38 => (e.Opcode & 3) == 1,
+        0x81 or 0x83 => (e.Reg & 7) != CmpOperation,
+        0x89 or 0xC7 => true,
+        0xF7 => (e.Reg & 7) is 2 or 3,
+        0xFF => (e.Reg & 7) <= 1,
+        _ => false,
+    };
 }

@@ -47,31 +47,24 @@ internal sealed unsafe partial class Translator
         }
     }
 
-    // Registers that stand in the frame are operands there, where the instruction lets them.
-    private void EmitRegisters(in Encoding encoding)
+    // A register that stands in the frame is loaded into a scratch register: hosts rename such loads, but not those of an operand in memory.
+    // Only what is moved there or is read, changed and written there at once is an operand in place.
+    private void EmitRegisters(in Encoding e)
     {
-        Encoding e = encoding;
         Roles roles = Operations.RolesOf(e);
         bool extends = Operations.ExtendsOpcode(e);
         int reg = extends ? e.Reg & 7 : HostOf(e.Reg), rm = HostOf(e.Rm);
-        bool both = reg < 0 && rm < 0;
-        bool keepsUpper = e.Wide || e.OperandSizePrefix || (roles & Roles.ByteRm) != 0;
-        if (reg < 0 && rm >= 0 && (roles & Roles.RegWrite) == 0 && Operations.TryReverse(ref e))
+        if (e.Map == 0 && e.Opcode == StoreMove && reg < 0 && rm >= 0 && !e.OperandSizePrefix)
         {
-            EmitWithSlot(e, rm, SlotOf(encoding.Reg));
+            hot.RegFrame(LoadMove, rm, SlotOf(e.Reg), e.Wide);
             return;
         }
 
-        if (rm < 0 && (!both || e.Reg != e.Rm) && Operations.AllowsSlot(e)
-            && ((roles & Roles.RmWrite) == 0 || keepsUpper) && (reg >= 0 || (roles & Roles.RegWrite) == 0))
+        if (rm < 0 && reg >= 0 && e.Wide && Operations.AllowsSlot(e))
         {
-            if (reg < 0)
-            {
-                reg = Host.R10;
-                hot.RegFrame(LoadMove, reg, SlotOf(e.Reg));
-            }
-
-            EmitWithSlot(e, reg, SlotOf(e.Rm));
+            EmitOpcode(e, reg, 0, Host.Rsp, forceRex: false);
+            hot.Memory(reg, Host.Rsp, SlotOf(e.Rm));
+            hot.Bytes(e.Immediate);
             return;
         }
 
@@ -111,14 +104,6 @@ internal sealed unsafe partial class Translator
         {
             Keep(e.Reg, reg);
         }
-    }
-
-    // The instruction with a slot of the frame as its r/m operand.
-    private void EmitWithSlot(in Encoding e, int reg, int slot)
-    {
-        EmitOpcode(e, reg, 0, Host.Rsp, e.HasRex);
-        hot.Memory(reg, Host.Rsp, slot);
-        hot.Bytes(e.Immediate);
     }
 
     // The instruction with [r11+r10] as its r/m operand.
