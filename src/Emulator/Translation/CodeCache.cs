@@ -12,9 +12,6 @@ internal sealed unsafe class CodeCache : IDisposable
     internal const int JumpEntries = 1 << JumpBits;
     private const int JumpBits = 14;
 
-    /// <summary>What a jump cache is indexed by: the address, exclusive-or the same shifted right by so much.</summary>
-    internal const int JumpShift = 12;
-
     private const int Modes = 3, MaxLinks = 1 << 18;
     private const nuint TlbOffset = 4096;
     private const nuint JumpsOffset = TlbOffset + ((SoftTlb.FastBytes + 4095) & ~4095u);
@@ -88,7 +85,7 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Address of a mode's jump cache: pairs of guest address and code.</summary>
     internal uint JumpCache(AccessMode mode) => (uint)((nuint)start + JumpsOffset) + ((uint)mode * JumpEntries * 16);
 
-    internal static uint JumpIndex(ulong rip) => (uint)(rip ^ (rip >> JumpShift)) & (JumpEntries - 1);
+    internal static uint JumpIndex(ulong rip) => (uint)rip & (JumpEntries - 1);
 
     internal Site* AddSite()
     {

@@ -141,6 +141,8 @@ internal static unsafe partial class Operations
                 return (e.IsMemory ? 0 : 1 << e.Rm) | 1 << e.Reg;
             case Form.Lea:
                 return 1 << e.Reg;
+            case Form.MoveByte:
+                return Named(e.Rm, e);
             case Form.MoveConstant or Form.ByteSwap:
                 return 1 << e.Rm;
             case Form.Pop:

@@ -19,6 +19,7 @@ internal enum Form : byte
     Nothing,
     Lea,
     MoveConstant,
+    MoveByte,
     Push,
     Pop,
     Leave,
@@ -85,7 +86,8 @@ internal static unsafe partial class Operations
                     : instruction.Op0Register.IsSegmentRegister() || IsSystem(instruction.Op0Register) || IsSystem(instruction.Op1Register)
                         || IsOffset(instruction.Code) ? Form.None
                     : instruction.Code is Code.Mov_r64_imm64 or Code.Mov_r32_imm32 ? Form.MoveConstant
-                    : instruction.Code is Code.Mov_r8_imm8 or Code.Mov_r16_imm16 ? Form.None
+                    : instruction.Code == Code.Mov_r16_imm16 ? Form.None
+                    : instruction.Code == Code.Mov_r8_imm8 ? Form.MoveByte
                     : GenericForm(instruction);
             case Mnemonic.Movzx or Mnemonic.Movsx or Mnemonic.Movsxd or Mnemonic.Inc or Mnemonic.Dec or Mnemonic.Neg or Mnemonic.Not
                 or Mnemonic.Shl or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Rol or Mnemonic.Ror or Mnemonic.Mul or Mnemonic.Imul

@@ -85,15 +85,15 @@ internal sealed unsafe partial class Translator
     private void EmitJumpIndirect()
     {
         uint jumps = cache.JumpCache(mode);
-        hot.Rorx(Host.R11, Host.R10, CodeCache.JumpShift, wide: true);
-        hot.RegReg(ExclusiveOr, Host.R11, Host.R10, wide: false);
-        hot.Immediate(And, Host.R11, CodeCache.JumpEntries - 1);
-        hot.Shift(ShiftLeft, Host.R11, 4);
-        hot.RegMemory(Compare, Host.R10, Host.R11, (int)jumps);
+        hot.Lea(Host.R11, Host.R10, Host.R10, 0, 0, wide: false);
+        hot.Immediate(And, Host.R11, (CodeCache.JumpEntries - 1) * 2);
+        // cmp r10, [r11*8 + jumps]
+        hot.Bytes([0x4E, Compare, 0x14, 0xDD]);
+        hot.Int32((int)jumps);
         hot.JumpIf(5, cold.At);
         EmitLeave(cold, AddSite(SiteKind.Jump, 0), trampolines.FindJump);
-        // jmp [r11 + jumps + 8]
-        hot.Bytes([0x41, 0xFF, 0xA3]);
+        // jmp [r11*8 + jumps + 8]
+        hot.Bytes([0x42, 0xFF, 0x24, 0xDD]);
         hot.Int32((int)jumps + 8);
     }
 
@@ -138,15 +138,32 @@ internal sealed unsafe partial class Translator
 
     private void EmitFarJump(ulong target, HostEmitter e)
     {
+        // cmp [entry], target; or by way of R10, if it is no sign-extended constant
         uint entry = cache.JumpCache(mode) + (CodeCache.JumpIndex(target) * 16);
-        e.MoveConstant(Host.R10, target);
-        e.RegAbsolute(Compare, Host.R10, entry);
-        // Over the way out: JE.
-        byte* found = e.JumpIf(4, e.At);
-        EmitLeave(e, AddSite(SiteKind.Jump, 0), trampolines.FindJump);
-        HostEmitter.Patch(found, e.At);
+        byte* missed = cold.At;
+        bool inCold = e == cold;
+        if ((long)target == (int)target)
+        {
+            e.Bytes([0x48, 0x81, 0x3C, 0x25]);
+            e.Int32((int)entry);
+            e.Int32((int)target);
+        }
+        else
+        {
+            e.MoveConstant(Host.R10, target);
+            e.RegAbsolute(Compare, Host.R10, entry);
+        }
+
+        byte* miss = e.JumpIf(5, missed);
         // jmp [entry + 8]
         e.Bytes([0xFF, 0x24, 0x25]);
         e.Int32((int)entry + 8);
+        if (inCold)
+        {
+            HostEmitter.Patch(miss, cold.At);
+        }
+
+        cold.MoveConstant(Host.R10, target);
+        EmitLeave(cold, AddSite(SiteKind.Jump, 0), trampolines.FindJump);
     }
 }

@@ -56,11 +56,19 @@ internal sealed unsafe partial class Translator
         inFrame = true;
         recipe = default;
         int at = 0;
-        for (int i = 0; i < count; i++)
+        for (int i = 0, run; i < count; i += run)
         {
-            int length = instructions[i].Length;
-            Emit(instructions[i], bytes.Slice(at, length), i, i == count - 1);
-            at += length;
+            run = EmitRun(instructions, i);
+            if (run == 0)
+            {
+                run = 1;
+                Emit(instructions[i], bytes.Slice(at, instructions[i].Length), i);
+            }
+
+            for (int done = 0; done < run; done++)
+            {
+                at += instructions[i + done].Length;
+            }
         }
 
         Translated++;
