@@ -147,7 +147,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
                 block = blocks.Find(s->Rip, fetchPhysical, currentMode, csBase: 0);
             }
 
-            if (block == null && !TryFetch(out block))
+            if ((block == null || block->Other != null) && !TryFetch(out block))
             {
                 Deliver(s->FaultVector, s->FaultError, EventKind.Fault);
                 continue;
