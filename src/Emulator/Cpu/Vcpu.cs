@@ -64,7 +64,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
         if (cache is not null)
         {
             Translator = new Translator(cache, Tlb);
-            Tlb.FetchDropped = cache.FetchDropped;
+            Tlb.FetchDropped = cache.Jumps.Close;
             blocks.Dropped = block => cache.Forget((Block*)block);
         }
 
@@ -172,7 +172,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
             else
             {
                 ulong budget = until - s->InstructionCount;
-                if (CanEnter(block, budget))
+                if (block->Code != 0 && CanEnter(budget))
                 {
                     RunTranslated(block);
                     continue;

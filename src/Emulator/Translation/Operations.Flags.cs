@@ -133,6 +133,7 @@ internal static unsafe partial class Operations
                 {
                     Mnemonic.Mul or Mnemonic.Imul => Rax | Rdx,
                     Mnemonic.Cmpxchg => Rax,
+                    Mnemonic.Cmpxchg16b => Rax | Rdx,
                     _ => 0,
                 };
             case Form.Verbatim or Form.Divide:

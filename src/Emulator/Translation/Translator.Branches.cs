@@ -84,9 +84,11 @@ internal sealed unsafe partial class Translator
     // To the block at R10, by way of the jump cache.
     private void EmitJumpIndirect()
     {
-        uint jumps = cache.JumpCache(mode);
-        hot.Lea(Host.R11, Host.R10, Host.R10, 0, 0, wide: false);
-        hot.Immediate(And, Host.R11, (CodeCache.JumpEntries - 1) * 2);
+        // r11 counts eighths of an entry's bytes.
+        const int Eighths = JumpEntry.Size / 8;
+        uint jumps = cache.Jumps.TableOf(mode);
+        hot.Lea(Host.R11, -1, Host.R10, 2, 0, wide: false);
+        hot.Immediate(And, Host.R11, (JumpCache.Entries - 1) * Eighths);
         // cmp r10, [r11*8 + jumps]
         hot.Bytes([0x4E, Compare, 0x14, 0xDD]);
         hot.Int32((int)jumps);
@@ -94,7 +96,7 @@ internal sealed unsafe partial class Translator
         EmitLeave(cold, AddSite(SiteKind.Jump, 0), trampolines.FindJump);
         // jmp [r11*8 + jumps + 8]
         hot.Bytes([0x42, 0xFF, 0x24, 0xDD]);
-        hot.Int32((int)jumps + 8);
+        hot.Int32((int)jumps + JumpEntry.CodeOffset);
     }
 
     // A conditional jump whose displacement stands at `place` is taken to here in the cold part, or to its target.
@@ -139,7 +141,7 @@ internal sealed unsafe partial class Translator
     private void EmitFarJump(ulong target, HostEmitter e)
     {
         // cmp [entry], target; or by way of R10, if it is no sign-extended constant
-        uint entry = cache.JumpCache(mode) + (CodeCache.JumpIndex(target) * 16);
+        uint entry = (uint)(nuint)cache.Jumps.EntryOf(mode, target);
         byte* missed = cold.At;
         bool inCold = e == cold;
         if ((long)target == (int)target)
@@ -155,9 +157,9 @@ internal sealed unsafe partial class Translator
         }
 
         byte* miss = e.JumpIf(5, missed);
-        // jmp [entry + 8]
+        // jmp [entry's code]
         e.Bytes([0xFF, 0x24, 0x25]);
-        e.Int32((int)entry + 8);
+        e.Int32((int)entry + JumpEntry.CodeOffset);
         if (inCold)
         {
             HostEmitter.Patch(miss, cold.At);

@@ -56,6 +56,9 @@ internal sealed unsafe partial class Translator
             case Form.ByteSwap:
                 EmitByteSwap(e);
                 break;
+            case Form.BitString:
+                EmitBitString(instruction, e, op, index);
+                break;
             case Form.Divide:
                 EmitDivide(e, op, index);
                 break;
@@ -88,14 +91,7 @@ internal sealed unsafe partial class Translator
         {
             BeforeClobber(index);
             EmitAddress(e, op);
-            if (thunk->Alignment > 1)
-            {
-                // test r10b, alignment - 1
-                hot.Bytes([0x41, 0xF6, 0xC2, (byte)(thunk->Alignment - 1)]);
-                hot.JumpIf(5, cold.At);
-                EmitOperationCold(index);
-            }
-
+            EmitAlignmentCheck(thunk->Alignment, index);
             EmitLookup(index, thunk->MemorySize, thunk->Memory != Cpu.Thunks.MemoryUse.Read);
             bool join = spilled || flags != 0;
             if (join)

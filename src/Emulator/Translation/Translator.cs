@@ -162,7 +162,7 @@ internal sealed unsafe partial class Translator
 
     private bool MayFault(in Instruction instruction, int index) =>
         forms[index] is Form.Push or Form.PushFlags or Form.RepeatStore or Form.RepeatMove or Form.Pop or Form.Leave or Form.Call or Form.CallIndirect or Form.Return
-        || (forms[index] is Form.Generic or Form.Vector or Form.JumpIndirect
+        || (forms[index] is Form.Generic or Form.BitString or Form.Vector or Form.JumpIndirect
             && (instruction.Op0Kind == OpKind.Memory || instruction.Op1Kind == OpKind.Memory));
 
     private Site* AddSite(SiteKind kind, int index)
