@@ -131,6 +131,7 @@ internal static unsafe class Paging
             ulong physical = (entry & AddressMask & ~offsetMask) | (linear & offsetMask & ~0xFFFUL);
             bool dirty = write || (entry & DirtyBit) != 0;
             leaf = physical | rights | (dirty ? SoftTlb.Dirty : 0)
+                | (level == 1 ? 0 : level == 2 ? SoftTlb.Large : SoftTlb.Giant)
                 | ((entry & GlobalBit) != 0 && (s->Cr4 & ControlRegisters.Pge) != 0 ? SoftTlb.Global : 0);
             return true;
         }
@@ -207,7 +208,7 @@ internal static unsafe class Paging
             ? (entry & 0xFFC0_0000) | ((ulong)(entry & 0x1F_E000) << 19) | (linear & 0x3F_F000)
             : entry & 0xFFFF_F000;
         bool dirty = kind == AccessKind.Write || (entry & DirtyBit) != 0;
-        leaf = physical | rights | (dirty ? SoftTlb.Dirty : 0)
+        leaf = physical | rights | (dirty ? SoftTlb.Dirty : 0) | (large ? SoftTlb.Large : 0)
             | ((entry & GlobalBit) != 0 && (s->Cr4 & ControlRegisters.Pge) != 0 ? SoftTlb.Global : 0);
         return true;
     }

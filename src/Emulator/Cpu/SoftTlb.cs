@@ -35,9 +35,14 @@ internal sealed unsafe class SoftTlb : IDisposable
     internal const int Entries = 4096;
     internal const int FetchEntries = FetchSets * FetchWays;
     internal const uint FastBytes = ((Modes * 2) + 1) * Entries * 16;
-    private const int Modes = 3, FetchSets = 512, FetchWays = 4;
+    private const int Modes = 3, FetchSets = 512, FetchWays = 4, Regions = 1024;
 
     internal const ulong Writable = 1, User = 2, NoExecute = 4, Dirty = 8, Global = 16, FlagMask = 0xFFF;
+
+    /// <summary>The translation is a piece of a page of 2 or 4 MiB, or of one of 1 GiB.</summary>
+    internal const ulong Large = 32, Giant = 64;
+
+    private const int LargeShift = 22, GiantShift = 30;
 
     private readonly TlbEntry* fast;
     private readonly Translation* data;
@@ -48,6 +53,9 @@ internal sealed unsafe class SoftTlb : IDisposable
     private SlotList usedData = new(Entries), usedGlobalData = new(Entries);
     private SlotList usedFetch = new(FetchEntries), usedGlobalFetch = new(FetchEntries);
     private readonly byte[] oldestWay = new byte[FetchSets];
+
+    // Where pieces of larger pages may be, by a hash of where their page begins.
+    private readonly bool[] largeAround = new bool[Regions], giantAround = new bool[Regions];
 
     /// <summary>A cached walk: the linear page with bit 0 as valid bit, and the physical page with rights in the low bits.</summary>
     internal struct Translation
@@ -114,6 +122,7 @@ internal sealed unsafe class SoftTlb : IDisposable
         }
 
         FetchDropped?.Invoke(index);
+        NotePiece(linear, leaf);
         ((leaf & Global) != 0 ? ref usedGlobalFetch : ref usedFetch).Add(index);
         fetch[index].Tag = (linear & ~FlagMask) | 1;
         fetch[index].Leaf = leaf;
@@ -124,6 +133,7 @@ internal sealed unsafe class SoftTlb : IDisposable
     {
         int index = IndexOf(linear);
         DropFast(index);
+        NotePiece(linear, leaf);
         ((leaf & Global) != 0 ? ref usedGlobalData : ref usedData).Add(index);
         data[index].Tag = (linear & ~FlagMask) | 1;
         data[index].Leaf = leaf;
@@ -158,6 +168,8 @@ internal sealed unsafe class SoftTlb : IDisposable
         {
             // Nothing of what was there before may decide what is there later.
             Array.Clear(oldestWay);
+            Array.Clear(largeAround);
+            Array.Clear(giantAround);
         }
 
         FlushData(ref usedData, keepGlobal);
@@ -199,9 +211,19 @@ internal sealed unsafe class SoftTlb : IDisposable
         slots.Clear();
     }
 
-    /// <summary>INVLPG: forgets the page's translations, global or not.</summary>
+    /// <summary>INVLPG: forgets the page's translations, global or not; of a large page all pieces (SDM vol. 3A §4.10.4.1).</summary>
     internal void FlushPage(ulong linear)
     {
+        if (largeAround[Region(linear, LargeShift)])
+        {
+            FlushPieces(linear, LargeShift, Large);
+        }
+
+        if (giantAround[Region(linear, GiantShift)])
+        {
+            FlushPieces(linear, GiantShift, Giant);
+        }
+
         ulong tag = (linear & ~FlagMask) | 1;
         if (DataSlot(linear)->Tag == tag)
         {
@@ -216,6 +238,38 @@ internal sealed unsafe class SoftTlb : IDisposable
             FetchDropped?.Invoke(index);
         }
     }
+
+    private void NotePiece(ulong linear, ulong leaf)
+    {
+        if ((leaf & (Large | Giant)) != 0)
+        {
+            bool giant = (leaf & Giant) != 0;
+            (giant ? giantAround : largeAround)[Region(linear, giant ? GiantShift : LargeShift)] = true;
+        }
+    }
+
+    private void FlushPieces(ulong linear, int shift, ulong size)
+    {
+        for (int i = 0; i < Entries; i++)
+        {
+            if ((data[i].Leaf & size) != 0 && data[i].Tag >> shift == linear >> shift)
+            {
+                data[i] = default;
+                DropFast(i);
+            }
+        }
+
+        for (int i = 0; i < FetchEntries; i++)
+        {
+            if ((fetch[i].Leaf & size) != 0 && fetch[i].Tag >> shift == linear >> shift)
+            {
+                fetch[i] = default;
+                FetchDropped?.Invoke(i);
+            }
+        }
+    }
+
+    private static int Region(ulong linear, int shift) => (int)(linear >> shift) & (Regions - 1);
 
     /// <summary>Empties every fast table; translations stay.</summary>
     internal void DropAllFast()
