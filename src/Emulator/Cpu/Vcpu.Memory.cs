@@ -226,8 +226,10 @@ internal sealed unsafe partial class Vcpu
         {
             if (!blocks.HasCode(page >> 12))
             {
+                // In this order: the page may move now, and what moves is in no fast table.
+                byte* host = space.WritableRamPage(ramPage);
                 inFast[ramPage] |= InWrites;
-                Tlb.Fill(Tlb.WriteTable(mode), linear, space.WritableRamPage(ramPage));
+                Tlb.Fill(Tlb.WriteTable(mode), linear, host);
             }
         }
         else
