@@ -19,6 +19,7 @@ internal sealed class KernelFiles(KernelSymbols symbols, Func<Func<KernelImage?,
     private KernelImage? madeOf;
     private SymbolFile? made;
     private DebugFile? debugFile;
+    private IReadOnlyList<(ulong Start, ulong End)> stackSwitches = [];
 
     /// <inheritdoc/>
     public string? Executable => Make() is null ? null : Path;
@@ -27,10 +28,13 @@ internal sealed class KernelFiles(KernelSymbols symbols, Func<Func<KernelImage?,
     public bool TryOpen(string path, [NotNullWhen(true)] out IVirtualFile? file)
     {
         file = path == Path && Make() is { } symbolFile ? new MadeFile(symbolFile)
-            : debugFile is { BuildId: var id } && path.EndsWith($"/.build-id/{id[..2]}/{id[2..]}.debug", StringComparison.Ordinal) ? HostFile.TryOpen(debugFile.Path)
+            : debugFile is { BuildId: var id } && path.EndsWith($"/.build-id/{id[..2]}/{id[2..]}.debug", StringComparison.Ordinal) ? OpenDebugFile(debugFile.Path)
             : null;
         return file is not null;
     }
+
+    private IVirtualFile? OpenDebugFile(string path) =>
+        HostFile.TryOpen(path) is { } opened && ElfHeader.TryRead(path) is { } header ? FramePatch.Over(opened, header, stackSwitches) : null;
 
     private SymbolFile? Make() => look(image =>
     {
@@ -39,6 +43,10 @@ internal sealed class KernelFiles(KernelSymbols symbols, Func<Func<KernelImage?,
             madeOf = image;
             debugFile = image is null ? null : symbols.DebugFileOf(image);
             made = image is null ? null : symbols.FileOf(image);
+            if (debugFile is not null && image?.KaslrOffset is ulong moved)
+            {
+                stackSwitches = [.. image.FindStackSwitches().Select(function => (function.Start - moved, function.End - moved))];
+            }
         }
 
         return made;

@@ -63,6 +63,7 @@ public sealed partial class OtherKernelTests
         Assert.SkipUnless(File.Exists(run.DebugKernel), $"no {run.DebugKernel}: scripts/fetch-kernels --dbg {name}");
         await Reference.SymbolsAreThoseOfNmAsync(image, run.DebugKernel);
         using var directory = new TemporaryDirectory();
+        await Reference.SectionsAreThoseOfAsync(image, Write(image.CreateSymbolFile(types: false)!, directory.File("sections.elf")), run.DebugKernel);
         await Reference.StacksAreThoseOfDrgnAsync(image, run.DebugKernel, KernelRun.Archive(run.Machine, run.Exit, image.TaskOn(0)!.Pid, directory));
     }
 

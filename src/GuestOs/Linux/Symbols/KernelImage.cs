@@ -170,6 +170,12 @@ public sealed class KernelImage
     /// </summary>
     public Elf.SymbolFile? CreateStackSwitchFile() => Elf.SymbolFileWriter.WriteStackSwitches(this);
 
+    /// <summary>
+    /// Functions that go over to an interrupt's stack, where the debug package's own frames end a backtrace: where they begin
+    /// and end, ascending.
+    /// </summary>
+    public IReadOnlyList<(ulong Start, ulong End)> FindStackSwitches() => StackSwitches.Find(this);
+
     internal StackFrame Describe(ulong pc, ulong sp, bool interrupted)
     {
         // The place a call returns to may be the next function's beginning: after one that never returns.
