@@ -37,9 +37,10 @@ internal sealed class ServeCommand : Command, IExample
         {
             GdbEndpoint endpoint = CommonOptions.ReadGdb(parsed, gdb, expose) ?? throw new UsageError("--gdb none leaves nothing to serve");
             string directory = CommonOptions.ReadStore(parsed, store);
-            string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), directory);
             ulong? ram = CommonOptions.ReadRawBase(parsed, rawBase);
-            return ServeAsync(path, ram, directory, parsed.GetValue(resume), kernels.Read(parsed), endpoint, parsed.GetValue(expose), CommonOptions.ReadLogLevel(parsed));
+            KernelSymbols symbols = kernels.Read(parsed);
+            string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), directory);
+            return ServeAsync(path, ram, directory, parsed.GetValue(resume), symbols, endpoint, parsed.GetValue(expose), CommonOptions.ReadLogLevel(parsed));
         });
     }
 
