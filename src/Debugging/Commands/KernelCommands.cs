@@ -9,6 +9,9 @@ namespace Debugging.Commands;
 /// <summary>What the guest's Linux kernel is doing, read from its memory: for debuggers that have no symbols, and for a quick look.</summary>
 internal static class KernelCommands
 {
+    /// <summary>Stacks shown at a time: a spoiled list may have a hundred thousand tasks.</summary>
+    public const int MaxStacks = 2000;
+
     private const string NoKernel = "no Linux kernel was found in this machine's memory\n";
 
     public static readonly MonitorCommand[] All =
@@ -60,9 +63,15 @@ internal static class KernelCommands
                     Append(text, image, view, i);
                 }
 
-                foreach (KernelTask task in argument == "all" ? image.Tasks.Where(task => task.Vcpu is null) : [])
+                KernelTask[] waiting = argument == "all" ? [.. image.Tasks.Where(task => task.Vcpu is null)] : [];
+                foreach (KernelTask task in waiting.Take(MaxStacks))
                 {
                     Append(text, image, task);
+                }
+
+                if (waiting.Length > MaxStacks)
+                {
+                    text.Append(CultureInfo.InvariantCulture, $"and {waiting.Length - MaxStacks} more: 'monitor bt PID' shows one\n");
                 }
 
                 break;
@@ -74,7 +83,7 @@ internal static class KernelCommands
                     return $"there is no task '{argument}': bt [PID|cpus|all]\n";
                 }
 
-                foreach (KernelTask task in tasks)
+                foreach (KernelTask task in tasks.Take(MaxStacks))
                 {
                     Append(text, image, task);
                 }
