@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Debugging;
+using Debugging.Kernels;
 using Debugging.Tests;
 using Emulator;
 using GdbStub.Sessions;
@@ -66,12 +67,23 @@ public sealed class DebuggerTests(DebianRuns runs)
             packets.Add($"m{place + 0xFFE:x},4");
         }
 
+        // The file with the kernel's symbols, and its tasks.
+        packets.AddRange(["qXfer:exec-file:read::0,100", "qXfer:threads:read::0,10000", "vFile:open:2f766d6c696e7578,0,0", "vFile:fstat:0"]);
+        packets.AddRange(Enumerable.Range(0, 200).Select(i => $"vFile:pread:0,10000,{i * 0x10000:x}"));
+        foreach (int task in (int[])[10_000_002, 10_000_001, 9_000_000])
+        {
+            packets.AddRange([$"Hg{task:x}", "g", $"m{vcpu.Gpr[4]:x},100", $"qThreadExtraInfo,{task:x}"]);
+        }
+
         foreach (string packet in packets)
         {
             Assert.Equal(one.Ask(packet), other.Ask(packet));
         }
 
-        foreach (string command in (string[])["info", $"phys {vcpu.Cr3 & ~0xFFFUL:x} 100", "phys a0000 10", "phys 100000 40"])
+        Assert.StartsWith("l/vmlinux", one.Ask("qXfer:exec-file:read::0,100"));
+        Assert.StartsWith("l/vmlinux", other.Ask("qXfer:exec-file:read::0,100"));
+
+        foreach (string command in (string[])["info", $"phys {vcpu.Cr3 & ~0xFFFUL:x} 100", "ps", "bt all", "modules", "symbols", "phys a0000 10", "phys 100000 40"])
         {
             Assert.Equal(one.Monitor(command), other.Monitor(command));
         }
@@ -144,7 +156,7 @@ public sealed class DebuggerTests(DebianRuns runs)
     }
 
     private static GdbListener Serve(ArchiveReader archive) => GdbListener.Start(
-        new GdbEndpoint.Tcp(IPAddress.Loopback, 0), new ImageTargetProvider(() => new OverlayView(archive), new DebugOptions()), NullLogger.Instance);
+        new GdbEndpoint.Tcp(IPAddress.Loopback, 0), new ImageTargetProvider(() => new OverlayView(archive), new DebugOptions { Kernels = new KernelSymbols() }), NullLogger.Instance);
 
     private static string Flat(string output) => string.Join(' ', output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 }

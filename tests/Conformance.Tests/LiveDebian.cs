@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using Debugging;
+using Debugging.Kernels;
 using Debugging.Live;
 using Debugging.Tests;
 using Emulator;
@@ -27,7 +28,7 @@ internal sealed class LiveDebian : IMachineSupervisor, IAsyncDisposable
     {
         Entry = guest.Machine.Vcpus[0].Rip;
         runner = new MachineRunner(guest.Machine, this, waitForDebugger: true);
-        Listener = GdbListener.Start(new GdbEndpoint.Tcp(IPAddress.Loopback, 0), new LiveTargetProvider(runner, new DebugOptions()), NullLogger.Instance);
+        Listener = GdbListener.Start(new GdbEndpoint.Tcp(IPAddress.Loopback, 0), new LiveTargetProvider(runner, new DebugOptions { Kernels = new KernelSymbols() }), NullLogger.Instance);
         thread = Task.Factory.StartNew(runner.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Emulator;
+using GuestOs.Linux.Symbols;
 
 namespace Debugging.X86;
 
@@ -10,9 +11,9 @@ namespace Debugging.X86;
 internal static class X86Registers
 {
     private const int FxStatus = 2, FxTag = 4, FxOpcode = 6, FxInstruction = 8, FxData = 16, FxMxcsr = 24, FxSt = 32, FxXmm = 160;
-    private const int Cs = 1;
+    private const int Cs = 1, Fs = 4;
 
-    private const uint TscMsr = 0x10, ApicBaseMsr = 0x1B;
+    private const uint TscMsr = 0x10, ApicBaseMsr = 0x1B, KernelGsBaseMsr = 0xC000_0102;
 
     /// <summary>The address the next instruction is fetched from, in any mode.</summary>
     public static ulong LinearPc(VcpuState vcpu) => Is64Bit(vcpu) ? vcpu.Rip : (vcpu.Segments[Cs].Base + vcpu.Rip) & 0xFFFF_FFFF;
@@ -54,6 +55,39 @@ internal static class X86Registers
                 value = 0;
                 return false;
         }
+    }
+
+    /// <summary>
+    /// Reads a register of a task that waits for a vCPU: those it left on its stack, and where its page tables are. False of
+    /// the others, which the kernel does not keep, or keeps as they were in the process and not where the task waits.
+    /// </summary>
+    public static bool TryRead(KernelTask task, int number, out ulong value)
+    {
+        value = 0;
+        (RegisterSource source, uint index) = X86Description.Sources[number];
+        switch (source)
+        {
+            case RegisterSource.Gpr:
+                return task.Saved?.TryGet((int)index, out value) == true;
+            case RegisterSource.Rip or RegisterSource.LinearPc:
+                return task.Saved?.TryGet(KernelRegisters.Rip, out value) == true;
+            case RegisterSource.Cr when index == 3:
+                return Known(task.PageTable, out value);
+
+            // The kernel leaves the process's FS alone, and keeps its GS in the register that SWAPGS exchanges.
+            case RegisterSource.SegmentBase when index == Fs:
+                return Known(task.UserFsBase, out value);
+            case RegisterSource.Msr when index == KernelGsBaseMsr:
+                return Known(task.UserGsBase, out value);
+            default:
+                return false;
+        }
+    }
+
+    private static bool Known(ulong? one, out ulong value)
+    {
+        value = one ?? 0;
+        return one is not null;
     }
 
     /// <summary>True in 64-bit mode proper: EFER.LMA and CS.L.</summary>

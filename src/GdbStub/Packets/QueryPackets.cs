@@ -58,7 +58,8 @@ internal static class QueryPackets
     /// <summary>qOffsets: one segment, which moves all sections alike; gdb's other form leaves read-only data behind.</summary>
     public static void Offsets(GdbSession session, PacketArguments arguments)
     {
-        if (session.Target.Relocation?.TextSegment is { } address)
+        // lldb (14) takes the segment's address for what to add to it, and a file that lies where it should for one that does not.
+        if (!session.Lldb && session.Target.Relocation?.TextSegment is { } address)
         {
             session.Begin().Text("TextSeg="u8).HexNumber(address);
         }

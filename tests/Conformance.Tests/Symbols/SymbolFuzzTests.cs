@@ -1,7 +1,12 @@
+using Debugging;
+using Debugging.Kernels;
+using Debugging.Tests;
 using Emulator;
 using Emulator.Memory;
+using GdbStub.Targets;
 using GuestOs.Linux;
 using GuestOs.Linux.Symbols;
+using GuestOs.Linux.Symbols.Elf;
 
 namespace Conformance.Tests.Symbols;
 
@@ -14,8 +19,9 @@ public sealed class SymbolFuzzTests(DebianRuns runs)
     private const int Cases = 60;
 
     [Fact]
-    public void A_spoiled_image_is_read_as_far_as_it_goes()
+    public async Task A_spoiled_image_is_read_as_far_as_it_goes()
     {
+        int debugged = 5;
         var view = new SpoiledView(runs.Crash.Guest.Machine);
         LinuxKernel kernel = LinuxKernel.Find(view)!;
         var whole = new KernelImage(view, kernel);
@@ -48,6 +54,12 @@ public sealed class SymbolFuzzTests(DebianRuns runs)
             Assert.InRange(frames, 0, 500 * 1024);
             Assert.InRange(image.Problems.Count, 0, 64);
             Assert.All(image.Problems, line => Assert.DoesNotContain(line, char.IsControl));
+            LookAsADebuggerDoes(view);
+            if (spoils > 32 && debugged-- > 0 && image.CreateSymbolFile() is { } file)
+            {
+                await GdbReadsAsync(file);
+            }
+
             withTasks += image.Tasks.Count > 1 ? 1 : 0;
             told += image.Problems.Count > 0 ? 1 : 0;
         }
@@ -55,6 +67,64 @@ public sealed class SymbolFuzzTests(DebianRuns runs)
         // Neither is all lost each time nor is nothing ever hit.
         Assert.InRange(withTasks, Cases / 10, Cases - 1);
         Assert.InRange(told, Cases / 3, Cases);
+    }
+
+    // All that a connection may ask for: an answer comes, and it is not an exception.
+    private static void LookAsADebuggerDoes(SpoiledView view)
+    {
+        var provider = new ImageTargetProvider(() => view, new DebugOptions { Kernels = new KernelSymbols() });
+        Assert.True(provider.TryOpen(new NoEvents(), out IDebugTarget? target, out string? refusal), refusal);
+        using IDebugTarget opened = target;
+        byte[] value = new byte[16], memory = new byte[256];
+        IReadOnlyList<TargetThread> threads = opened.Threads;
+        Assert.Equal(threads.Count, threads.Select(thread => thread.Id).Distinct().Count());
+        Assert.Contains(threads, thread => thread.Id == opened.CurrentStop.Thread);
+        foreach (TargetThread thread in threads.Take(200))
+        {
+            Assert.DoesNotContain(thread.Name + thread.State, char.IsControl);
+            foreach (RegisterInfo register in opened.Description.Registers)
+            {
+                if (opened.TryReadRegister(thread.Id, register.Number, value.AsSpan(0, register.Size)) && register.Size == 8)
+                {
+                    opened.ReadMemory(thread.Id, BitConverter.ToUInt64(value), memory);
+                }
+            }
+        }
+
+        _ = opened.Files!.Executable;
+        foreach (string command in (string[])["ps", "bt all", "modules", "symbols", "where"])
+        {
+            Assert.InRange(opened.Monitor!.Execute(1, command).Length, 1, 1 << 26);
+        }
+    }
+
+    private static async Task GdbReadsAsync(SymbolFile file)
+    {
+        GdbProcess.Require();
+        string path = Path.GetTempFileName();
+        try
+        {
+            using (FileStream stream = File.Create(path))
+            {
+                file.WriteTo(stream);
+            }
+
+            string output = await GdbProcess.StartAsync(
+                "gdb", ["-nx", "-batch", path, "-ex", "info line schedule", "-ex", "ptype struct task_struct", "-ex", "info types -q task", "-ex", "info functions -q vfs_", "-ex", "p 4000 + 2"]);
+            Assert.Contains("= 4002", output, StringComparison.Ordinal);
+            Assert.DoesNotContain("internal-error", output, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    private sealed class NoEvents : ITargetEvents
+    {
+        public void Stopped(StopReport report)
+        {
+        }
     }
 
     private static void Spoil(Random random, byte[] page, ulong[] pointers)
