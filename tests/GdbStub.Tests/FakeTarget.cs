@@ -61,7 +61,12 @@ internal class FakeTarget : IDebugTarget, ITargetWriter, IRunControl, IBreakpoin
 
     public TargetDescription Description => Toy;
 
-    public IReadOnlyList<TargetThread> Threads { get; } = [new(1, "cpu <0>", "running", 0), new(2, "cpu 1", "", 1)];
+    public IReadOnlyList<TargetThread> Threads => [.. RunnableThreads, .. Waiting];
+
+    public IReadOnlyList<TargetThread> RunnableThreads { get; } = [new(1, "cpu <0>", "running", 0), new(2, "cpu 1", "", 1)];
+
+    /// <summary>Threads that take no orders.</summary>
+    public IReadOnlyList<TargetThread> Waiting { get; init; } = [];
 
     public ITargetWriter? Writer => CanWrite ? this : null;
 

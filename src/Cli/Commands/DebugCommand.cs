@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.ComponentModel;
 using System.Diagnostics;
 using Cli.Archives;
+using Cli.Arguments;
+using Debugging.Kernels;
 using GdbStub.Sessions;
 using Microsoft.Extensions.Logging;
 
@@ -20,6 +22,7 @@ internal sealed class DebugCommand : Command, IExample
 
     private readonly Option<string?> rawBase = CommonOptions.RawBase();
     private readonly Option<string?> store = CommonOptions.Store();
+    private readonly KernelChoices kernels = new();
 
     /// <summary>The command.</summary>
     public DebugCommand()
@@ -29,10 +32,12 @@ internal sealed class DebugCommand : Command, IExample
         Add(arguments);
         Add(rawBase);
         Add(store);
+        kernels.AddTo(this);
         SetAction((parsed, _) => DebugAsync(
             ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), CommonOptions.ReadStore(parsed, store)),
             CommonOptions.ReadRawBase(parsed, rawBase),
             CommonOptions.ReadStore(parsed, store),
+            kernels.Read(parsed),
             parsed.GetValue(arguments) ?? [],
             CommonOptions.ReadLogLevel(parsed)));
     }
@@ -40,7 +45,7 @@ internal sealed class DebugCommand : Command, IExample
     /// <inheritdoc/>
     public string Example => "gdbstub debug latest\ngdbstub debug latest -- -batch -ex bt -ex 'info registers rip' vmlinux";
 
-    private static async Task<int> DebugAsync(string path, ulong? rawBase, string store, string[] arguments, LogLevel level)
+    private static async Task<int> DebugAsync(string path, ulong? rawBase, string store, KernelSymbols kernels, string[] arguments, LogLevel level)
     {
         // A directory of ours with mode 0700, so that nobody else can even try the socket.
         DirectoryInfo directory = Directory.CreateTempSubdirectory("gdbstub-");
@@ -48,7 +53,7 @@ internal sealed class DebugCommand : Command, IExample
         {
             using ILoggerFactory loggers = Logging.Create(level);
             var endpoint = new GdbEndpoint.Unix(Path.Combine(directory.FullName, "gdb"));
-            await using ArchiveServer server = ArchiveServer.Start(path, rawBase, store, resume: false, endpoint, expose: false, loggers.CreateLogger("gdb"));
+            await using ArchiveServer server = ArchiveServer.Start(path, rawBase, store, resume: false, kernels, endpoint, expose: false, loggers.CreateLogger("gdb"));
             return await RunGdbAsync(endpoint.Path, arguments);
         }
         finally

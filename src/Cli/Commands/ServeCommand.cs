@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Cli.Archives;
 using Cli.Arguments;
+using Debugging.Kernels;
 using GdbStub.Sessions;
 using Microsoft.Extensions.Logging;
 
@@ -14,6 +15,7 @@ internal sealed class ServeCommand : Command, IExample
     private readonly Option<bool> expose = CommonOptions.GdbExpose();
     private readonly Option<string?> rawBase = CommonOptions.RawBase();
     private readonly Option<string?> store = CommonOptions.Store();
+    private readonly KernelChoices kernels = new();
 
     private readonly Option<bool> resume = new("--resume")
     {
@@ -29,14 +31,16 @@ internal sealed class ServeCommand : Command, IExample
         Add(expose);
         Add(rawBase);
         Add(store);
+        kernels.AddTo(this);
         Add(resume);
         SetAction((parsed, _) =>
         {
             GdbEndpoint endpoint = CommonOptions.ReadGdb(parsed, gdb, expose) ?? throw new UsageError("--gdb none leaves nothing to serve");
             string directory = CommonOptions.ReadStore(parsed, store);
-            string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), directory);
             ulong? ram = CommonOptions.ReadRawBase(parsed, rawBase);
-            return ServeAsync(path, ram, directory, parsed.GetValue(resume), endpoint, parsed.GetValue(expose), CommonOptions.ReadLogLevel(parsed));
+            KernelSymbols symbols = kernels.Read(parsed);
+            string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), directory);
+            return ServeAsync(path, ram, directory, parsed.GetValue(resume), symbols, endpoint, parsed.GetValue(expose), CommonOptions.ReadLogLevel(parsed));
         });
     }
 
@@ -48,13 +52,13 @@ internal sealed class ServeCommand : Command, IExample
         gdb -ex 'target remote | gdbstub serve latest --gdb stdio'
         """;
 
-    private static async Task<int> ServeAsync(string path, ulong? rawBase, string store, bool resume, GdbEndpoint endpoint, bool expose, LogLevel level)
+    private static async Task<int> ServeAsync(string path, ulong? rawBase, string store, bool resume, KernelSymbols kernels, GdbEndpoint endpoint, bool expose, LogLevel level)
     {
         // Before anything is said: who reads where to connect may send the signal at once.
         var ended = new TaskCompletionSource();
         using var signals = new SignalWatch(_ => ended.TrySetResult());
         using ILoggerFactory loggers = Logging.Create(level);
-        await using ArchiveServer server = ArchiveServer.Start(path, rawBase, store, resume, endpoint, expose, loggers.CreateLogger("gdb"));
+        await using ArchiveServer server = ArchiveServer.Start(path, rawBase, store, resume, kernels, endpoint, expose, loggers.CreateLogger("gdb"));
         if (GdbAddress.Warn(endpoint) is { } warning)
         {
             Console.Error.WriteLine($"gdbstub: {warning}");

@@ -23,6 +23,8 @@ public sealed partial class OtherKernelTests
     [InlineData("rt")]
     [InlineData("6.12")]
     [InlineData("5.10")]
+    [InlineData("6.18")]
+    [InlineData("newest")]
     public async Task A_panic_in_a_module_is_read_whole(string name)
     {
         using KernelRun run = KernelRun.Of(name);
@@ -61,6 +63,7 @@ public sealed partial class OtherKernelTests
         Assert.SkipUnless(File.Exists(run.DebugKernel), $"no {run.DebugKernel}: scripts/fetch-kernels --dbg {name}");
         await Reference.SymbolsAreThoseOfNmAsync(image, run.DebugKernel);
         using var directory = new TemporaryDirectory();
+        await Reference.SectionsAreThoseOfAsync(image, Write(image.CreateSymbolFile(types: false)!, directory.File("sections.elf")), run.DebugKernel);
         await Reference.StacksAreThoseOfDrgnAsync(image, run.DebugKernel, KernelRun.Archive(run.Machine, run.Exit, image.TaskOn(0)!.Pid, directory));
     }
 

@@ -39,6 +39,27 @@ internal static partial class Reference
     }
 
     /// <summary>
+    /// Every section of the symbol file that stands for the kernel's memory is one of vmlinux, at its place moved by KASLR: gdb
+    /// moves the debug file's sections to where those of the same names are.
+    /// </summary>
+    public static async Task SectionsAreThoseOfAsync(KernelImage image, string symbolFile, string debugKernel)
+    {
+        string readelf = GuestFiles.ProgramOrSkip("readelf", "binutils");
+        Dictionary<string, ulong> theirs = Sections(await Tool.RunAsync(readelf, "", "-SW", debugKernel));
+        Dictionary<string, ulong> ours = Sections(await Tool.RunAsync(readelf, "", "-SW", symbolFile));
+        Assert.True(ours.Count > 15);
+        foreach ((string name, ulong address) in ours)
+        {
+            Assert.True(theirs.TryGetValue(name, out ulong linked), $"vmlinux has no {name}");
+            Assert.True(linked + image.KaslrOffset!.Value == address, $"{name} is at {address:x}, not {linked + image.KaslrOffset!.Value:x}");
+        }
+
+        static Dictionary<string, ulong> Sections((int Code, string Output) run) => SectionLine().Matches(run.Output)
+            .Where(match => match.Groups[1].Value is not (".gnu.conflict" or "") && ulong.Parse(match.Groups[2].Value, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture) >= KernelMemory.ImageMap)
+            .ToDictionary(match => match.Groups[1].Value, match => ulong.Parse(match.Groups[2].Value, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>
     /// Every task has the stack that drgn finds with the kernel's DWARF. Old drgns do not know the ORC of Linux 6.4 and
     /// give up at a task; of those there must be few.
     /// </summary>
@@ -85,16 +106,14 @@ internal static partial class Reference
         int from = Array.FindLastIndex(log, line => line.Contains("] Kernel panic - ", StringComparison.Ordinal));
         string[] trace = [.. log[from..].Select(line => TraceLine().Match(line)).Where(match => match.Success).Select(match => match.Groups[1].Value)];
         int top = Array.FindIndex(trace, name => name.StartsWith("panic+", StringComparison.Ordinal));
-        int panic = 0;
-        while (panic < stack.Count && stack[panic].Symbol is not ("panic" or "vpanic"))
-        {
-            panic++;
-        }
+
+        // From 6.17 on panic calls vpanic, which does it.
+        int panic = Enumerable.Range(0, stack.Count).Last(i => stack[i].Symbol is "panic" or "vpanic");
 
         // Where it was interrupted the kernel prints RIP instead, and what the task below was about.
         string[] ours = [.. stack.Skip(panic + 1).Where(frame => frame.Symbol is not null && !frame.Interrupted).Select(frame => $"{frame.Symbol}+0x{frame.Offset:x}")];
         Assert.True(trace.Length > top + 3);
-        Assert.Equal(trace[(top + 1)..].Where(name => !name.StartsWith("vpanic+", StringComparison.Ordinal)), ours);
+        Assert.Equal(trace[(top + 1)..], ours);
         return stack;
     }
 
@@ -122,6 +141,9 @@ internal static partial class Reference
 
     [GeneratedRegex(@"^\[ *\d+\.\d{6}\]  ([\w.]+\+0x[0-9a-f]+)/0x[0-9a-f]+(?: \[\w+\])?$")]
     private static partial Regex TraceLine();
+
+    [GeneratedRegex(@"^ *\[ *\d+\] (\S+) +[A-Z_0-9]+ +([0-9a-f]{16}) ", RegexOptions.Multiline)]
+    private static partial Regex SectionLine();
 
     [GeneratedRegex(@"^\[ *\d+\.\d{6}\] ")]
     private static partial Regex ConsoleLine();

@@ -31,6 +31,8 @@ public sealed partial class SymbolTests(DebianRuns runs)
     {
         KernelImage image = Image;
         await Reference.SymbolsAreThoseOfNmAsync(image, DebianFiles.DebugKernel());
+        using var directory = new TemporaryDirectory();
+        await Reference.SectionsAreThoseOfAsync(image, Write(image, directory, types: false), DebianFiles.DebugKernel());
         Assert.Empty(image.Problems);
     }
 
