@@ -224,10 +224,14 @@ public sealed class TargetTests
     [InlineData("phys", "usage: phys ADDRESS LENGTH, with a length of 1 to 65536\n")]
     [InlineData("phys 0 0", "usage: phys ADDRESS LENGTH, with a length of 1 to 65536\n")]
     [InlineData("phys 0 0xffffffffffffffff", "usage: phys ADDRESS LENGTH, with a length of 1 to 65536\n")]
-    [InlineData("phys zz 1", "usage: phys ADDRESS LENGTH, with a length of 1 to 65536\n")]
+    [InlineData("phys zz 1", "'zz' is no number in C's notation, no register like $rip, and no symbol that is known here\n")]
+    [InlineData("phys $cr3+0x60100-0x10000 11", "0000000000060100  6b 65 72 6e 65 6c 20 64 61 74 61                 kernel data\n")]
+    [InlineData("phys $xmm0 1", "'$xmm0' is no number in C's notation, no register like $rip, and no symbol that is known here\n")]
+    [InlineData("phys 1+ 1", "'1+' is no sum of numbers\n")]
+    [InlineData("walk $star", "'$star' is no number in C's notation, no register like $rip, and no symbol that is known here\n")]
     [InlineData("dmesg", "[    0.000000] Linux version\n")]
     [InlineData("echo  a b ", "vCPU 0: a b\n")]
-    [InlineData("help phys", "phys ADDRESS LENGTH    physical memory, in hexadecimal; numbers in C's notation\n")]
+    [InlineData("help phys", "phys ADDRESS LENGTH    physical memory, in hexadecimal\n")]
     [InlineData("nothing", "there is no command 'nothing'; 'monitor help' lists them\n")]
     [InlineData("e", "vCPU 0: \n")]
     [InlineData("reset", "this machine cannot be started again from here; only the debugger that controls a live machine can\n")]
@@ -281,6 +285,7 @@ public sealed class TargetTests
         Assert.Contains("not mapped, as everything from 0x8000000000 to 0xffffffffff", target.Monitor.Execute(1, "walk 0x8000000000"), StringComparison.Ordinal);
         Assert.Contains("not an address of this space", target.Monitor.Execute(1, "walk 0x800000000000"), StringComparison.Ordinal);
         Assert.StartsWith("usage", target.Monitor.Execute(1, "walk"), StringComparison.Ordinal);
+        Assert.StartsWith("0xffffffff81000004: 4-level", target.Monitor.Execute(1, "walk $pc+4"), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -60,6 +60,8 @@ internal sealed class MonitorTable
             text.Append(CultureInfo.InvariantCulture, $"{command.Name + " " + command.Arguments,-22} {command.Help}\n");
         }
 
-        return text.ToString();
+        return name.Length == 0
+            ? text.Append("ADDRESS, LENGTH and the like are numbers in C's notation, registers ($rip), the kernel's symbols, and sums of these ($rsp+0x10)\n").ToString()
+            : text.ToString();
     }
 }

@@ -55,22 +55,6 @@ internal static class MonitorText
             ? ulong.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value)
             : ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value);
 
-    /// <summary>Numbers with spaces between them; none is none.</summary>
-    public static bool TryNumbers(string text, out ulong[] values)
-    {
-        string[] words = text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        values = new ulong[words.Length];
-        for (int i = 0; i < words.Length; i++)
-        {
-            if (!TryNumber(words[i], out values[i]))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
-
     /// <summary>An event in one line.</summary>
     public static string Event(in JournalEntry entry)
     {
