@@ -9,6 +9,10 @@ internal sealed class PacketLog : ILogger
     private const string Received = " <- ", Answered = " -> ";
 
     private readonly ConcurrentQueue<string> lines = [];
+    private readonly ConcurrentQueue<string> errors = [];
+
+    /// <summary>What the server had to complain about: a failure of the target's or its own, never the client's.</summary>
+    public IReadOnlyList<string> Errors => [.. errors];
 
     /// <summary>The packets that came, without their frames.</summary>
     public IReadOnlyList<string> Packets => [.. Parts(Received)];
@@ -52,6 +56,11 @@ internal sealed class PacketLog : ILogger
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
+        if (logLevel >= LogLevel.Error)
+        {
+            errors.Enqueue($"{formatter(state, exception)}: {exception}");
+        }
+
         if (logLevel == LogLevel.Trace)
         {
             lines.Enqueue(formatter(state, exception));
