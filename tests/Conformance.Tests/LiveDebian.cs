@@ -1,12 +1,14 @@
 using System.Net;
 using System.Text;
 using Debugging;
+using Debugging.Kernels;
 using Debugging.Live;
 using Debugging.Tests;
 using Emulator;
 using GdbStub.Sessions;
 using GuestOs;
 using GuestOs.Linux;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Snapshots;
 
@@ -76,6 +78,10 @@ internal sealed class LiveDebian : IMachineSupervisor, IAsyncDisposable
         live.Trap = await live.trapped.Task.WaitAsync(TimeSpan.FromMinutes(2));
         return live;
     }
+
+    /// <summary>Serves the frozen machine once more, with its kernel's symbols.</summary>
+    public GdbListener Serve(KernelSymbols kernels, ILogger? logger = null) => GdbListener.Start(
+        new GdbEndpoint.Tcp(IPAddress.Loopback, 0), new LiveTargetProvider(runner, new DebugOptions { Kernels = kernels }), logger ?? NullLogger.Instance);
 
     /// <summary>Looks at the frozen machine.</summary>
     public T Look<T>(Func<Machine, T> look) => runner.Inspect(view => look((Machine)view));

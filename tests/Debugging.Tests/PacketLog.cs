@@ -18,27 +18,11 @@ internal sealed class PacketLog : ILogger
     public IReadOnlyList<string> Packets => [.. Parts(Received)];
 
     /// <summary>The packets that got an empty reply: they are not known here.</summary>
-    public IReadOnlyList<string> Unknown
-    {
-        get
-        {
-            List<string> unknown = [];
-            string last = "";
-            foreach (string line in lines)
-            {
-                if (line.Contains(Received, StringComparison.Ordinal))
-                {
-                    last = Part(line, Received);
-                }
-                else if (line.EndsWith(Answered + "$#00", StringComparison.Ordinal))
-                {
-                    unknown.Add(last);
-                }
-            }
+    public IReadOnlyList<string> Unknown => [.. Exchanges().Where(exchange => exchange.Reply == "$#00").Select(exchange => exchange.Packet)];
 
-            return unknown;
-        }
-    }
+    /// <summary>Reads of memory that were answered by an error.</summary>
+    public IReadOnlyList<string> FailedReads =>
+        [.. Exchanges().Where(exchange => exchange.Packet is ['m' or 'x', ..] && exchange.Reply.StartsWith("$E", StringComparison.Ordinal)).Select(exchange => exchange.Packet)];
 
     /// <summary>The addresses of all reads of memory.</summary>
     public IReadOnlyList<ulong> Reads =>
@@ -68,6 +52,25 @@ internal sealed class PacketLog : ILogger
     }
 
     private static string Part(string line, string mark) => line[(line.IndexOf(mark, StringComparison.Ordinal) + mark.Length)..];
+
+    private List<(string Packet, string Reply)> Exchanges()
+    {
+        List<(string, string)> exchanges = [];
+        string last = "";
+        foreach (string line in lines)
+        {
+            if (line.Contains(Received, StringComparison.Ordinal))
+            {
+                last = Part(line, Received);
+            }
+            else if (line.Contains(Answered, StringComparison.Ordinal))
+            {
+                exchanges.Add((last, Part(line, Answered)));
+            }
+        }
+
+        return exchanges;
+    }
 
     private IEnumerable<string> Parts(string mark) =>
         lines.Where(line => line.Contains(mark, StringComparison.Ordinal)).Select(line => Part(line, mark));
