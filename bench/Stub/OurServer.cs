@@ -54,7 +54,10 @@ internal sealed class OurServer : IServer
         var machine = new Machine(new MachineOptions { Memory = (ulong)SmallGuest.MemoryMiB << 20 });
         machine.Boot(new BootRequest
         {
-            Kernel = File.ReadAllBytes(debian.Kernel), Initrd = File.ReadAllBytes(debian.Initrd), MemoryMap = [], CommandLine = commandLine,
+            Kernel = File.ReadAllBytes(debian.Kernel),
+            Initrd = File.ReadAllBytes(debian.Initrd),
+            MemoryMap = [],
+            CommandLine = commandLine,
         });
         using var served = new Served(machine);
         return measure(served.Port);

@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using Debugging;
 using Debugging.Kernels;
 using Debugging.Processes;
-using Emulator;
 using GdbStub.Sessions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;

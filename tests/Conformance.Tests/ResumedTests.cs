@@ -7,7 +7,6 @@ using Emulator.Memory;
 using GdbStub.Sessions;
 using Microsoft.Extensions.Logging.Abstractions;
 using Snapshots;
-using Snapshots.Tests;
 
 namespace Conformance.Tests;
 

@@ -1,10 +1,9 @@
 using System.Globalization;
 using System.Text;
+using Debugging.Live;
 using Emulator;
 using Emulator.Boot;
 using GdbStub.Sessions;
-using GdbStub.Targets;
-using Debugging.Live;
 
 namespace Debugging.Tests;
 
