@@ -46,7 +46,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         }
 
         memory.HostAddressesRevoked = reads => Array.ForEach(vcpus, vcpu => vcpu.HostAddressesRevoked(reads));
-        memory.PageMoved = (_, oldHost) => Array.ForEach(vcpus, vcpu => vcpu.PageMoved(oldHost));
+        memory.PageMoved = (page, _) => Array.ForEach(vcpus, vcpu => vcpu.PageMoved(page));
         events.Shortened = () => Array.ForEach(vcpus, vcpu => vcpu.Leave());
         reportTimer = events.CreateTimer("crash report", ReportDue);
         Chipset = new Chipset(

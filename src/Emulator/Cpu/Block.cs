@@ -6,6 +6,9 @@ namespace Emulator.Cpu;
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct Block
 {
+    /// <summary>Another block of the same bucket.</summary>
+    internal Block* NextInBucket;
+
     /// <summary>Offset of the first instruction in its code segment.</summary>
     internal ulong Rip;
 
@@ -19,7 +22,18 @@ internal unsafe struct Block
     internal CodeMode Mode;
 
     /// <summary>Operations.</summary>
-    internal int Count;
+    internal ushort Count;
+
+    /// <summary>False once its bytes were written.</summary>
+    internal byte Valid;
+
+    /// <summary>True when a debugger's breakpoint is on its first instruction.</summary>
+    internal byte Breakpoint;
+
+    /// <summary>Translated code; 0 if there is none.</summary>
+    internal nint Code;
+
+    // What follows is looked at more seldom.
 
     /// <summary>The 64-byte granules of the page it was decoded from.</summary>
     internal ulong Granules;
@@ -27,23 +41,17 @@ internal unsafe struct Block
     /// <summary>The next block of the same page.</summary>
     internal Block* NextInPage;
 
-    /// <summary>False once its page was written.</summary>
-    internal byte Valid;
-
-    /// <summary>True when a debugger's breakpoint is on its first instruction.</summary>
-    internal byte Breakpoint;
-
-    /// <summary>The operations.</summary>
+    /// <summary>The operations; null if nobody wanted them since the block was translated.</summary>
     internal Op* Ops;
 
-    /// <summary>Translated code, entered with the guest's flags saved; 0 if there is none.</summary>
-    internal nint Code;
+    /// <summary>A copy of the bytes it was decoded from.</summary>
+    internal byte* Bytes;
 
-    /// <summary>The same, entered with the guest's flags in the host's.</summary>
-    internal nint CodeFromHost;
+    /// <summary>How many bytes there are.</summary>
+    internal ushort Size;
 
-    /// <summary>Instructions the translated code counts.</summary>
-    internal int Counted;
+    /// <summary>Address of the first <see cref="Translation.Site"/> that leads straight to the translated code.</summary>
+    internal uint Links;
 }
 
 /// <summary>What of the CPU's mode decoding depends on.</summary>

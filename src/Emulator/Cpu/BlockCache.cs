@@ -10,12 +10,13 @@ namespace Emulator.Cpu;
 /// </summary>
 internal sealed unsafe class BlockCache : IDisposable
 {
-    private const int JumpEntries = 1 << 15;
+    private const int Buckets = 1 << 16;
     private const nuint ArenaSize = 96u << 20;
 
-    private readonly Dictionary<(ulong Rip, ulong Page, CodeMode Mode, ulong CsBase), nint> blocks = [];
     private readonly Dictionary<ulong, PageCode> pages = [];
-    private readonly Block** jumps;
+    private readonly byte* hasCode;
+    private readonly ulong physicalPages;
+    private readonly Block** buckets;
     private readonly byte* arena;
     private nuint used;
 
@@ -25,88 +26,97 @@ internal sealed unsafe class BlockCache : IDisposable
         internal ulong Granules;
     }
 
-    internal BlockCache()
+    /// <param name="physicalPages">Pages from address 0 to the end of RAM: where code can be kept from.</param>
+    internal BlockCache(ulong physicalPages)
     {
-        jumps = (Block**)NativeMemory.AllocZeroed(JumpEntries, (nuint)sizeof(Block*));
+        this.physicalPages = physicalPages;
+        hasCode = (byte*)NativeMemory.AllocZeroed((nuint)physicalPages);
+        buckets = (Block**)NativeMemory.AllocZeroed(Buckets, (nuint)sizeof(Block*));
         arena = (byte*)NativeMemory.AlignedAlloc(ArenaSize, 4096);
     }
 
     /// <summary>Told that everything was thrown away.</summary>
     internal Action? Cleared { get; set; }
 
-    /// <summary>Told that the blocks of a physical page were dropped.</summary>
-    internal Action<ulong>? PageDropped { get; set; }
+    /// <summary>Told of each block that was dropped.</summary>
+    internal Action<nint>? Dropped { get; set; }
 
     /// <summary>Blocks decoded since the start; for statistics.</summary>
     internal long Decoded { get; private set; }
 
-    internal static int JumpIndex(ulong rip, ulong page) => (int)((rip ^ (rip >> 14) ^ (page << 3)) & (JumpEntries - 1));
-
-    /// <summary>Finds a block of 64-bit code in the jump table alone; null when it is not there.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal Block* FindJump(ulong rip, ulong page, CodeMode mode)
-    {
-        Block* block = jumps[JumpIndex(rip, page)];
-        return block != null && block->Rip == rip && block->PhysicalPage == page && block->Mode == mode && block->CsBase == 0 && block->Valid != 0
-            ? block
-            : null;
-    }
-
     /// <summary>Finds a block; null when it must be decoded.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal Block* Find(ulong rip, ulong page, CodeMode mode, ulong csBase)
     {
-        Block** jump = jumps + JumpIndex(rip, page);
-        Block* block = *jump;
-        if (block != null && block->Rip == rip && block->PhysicalPage == page && block->Mode == mode && block->CsBase == csBase && block->Valid != 0)
+        Block* block = *Bucket(rip, page);
+        while (block != null && !(block->Rip == rip && block->PhysicalPage == page && block->Mode == mode && block->CsBase == csBase))
         {
-            return block;
+            block = block->NextInBucket;
         }
 
-        if (blocks.TryGetValue((rip, page, mode, csBase), out nint found))
-        {
-            *jump = (Block*)found;
-            return (Block*)found;
-        }
-
-        return null;
+        return block;
     }
 
     /// <summary>
-    /// Keeps a freshly decoded block. The copy stands in the arena; <paramref name="firstOfPage"/> says that the page had
-    /// no code until now and must leave the fast write tables.
+    /// Keeps a freshly decoded block with its bytes, and without operations for now. <paramref name="firstOfPage"/> says that the
+    /// page had no code until now and must leave the fast write tables.
     /// </summary>
-    internal Block* Add(in Block decoded, ReadOnlySpan<Op> ops, out bool firstOfPage)
+    internal Block* Add(in Block decoded, ReadOnlySpan<byte> bytes, out bool firstOfPage)
     {
-        nuint size = (nuint)(sizeof(Block) + 63 & ~63) + ((nuint)ops.Length * (nuint)sizeof(Op));
-        if (used + size > ArenaSize)
+        if (!TryTake((nuint)(sizeof(Block) + bytes.Length), out byte* place))
         {
             Clear();
+            TryTake((nuint)(sizeof(Block) + bytes.Length), out place);
         }
 
-        Block* block = (Block*)(arena + used);
-        used += size;
+        var block = (Block*)place;
         *block = decoded;
-        block->Ops = (Op*)((byte*)block + (sizeof(Block) + 63 & ~63));
-        block->Count = ops.Length;
         block->Valid = 1;
-        ops.CopyTo(new Span<Op>(block->Ops, ops.Length));
+        block->Bytes = place + sizeof(Block);
+        block->Size = (ushort)bytes.Length;
+        bytes.CopyTo(new Span<byte>(block->Bytes, bytes.Length));
         ref PageCode code = ref CollectionsMarshal.GetValueRefOrAddDefault(pages, decoded.PhysicalPage, out bool existed);
         firstOfPage = !existed;
         block->NextInPage = code.First;
         code.First = block;
         code.Granules |= decoded.Granules;
-        blocks[(decoded.Rip, decoded.PhysicalPage, decoded.Mode, decoded.CsBase)] = (nint)block;
-        jumps[JumpIndex(decoded.Rip, decoded.PhysicalPage)] = block;
+        Block** bucket = Bucket(decoded.Rip, decoded.PhysicalPage);
+        block->NextInBucket = *bucket;
+        *bucket = block;
+        hasCode[decoded.PhysicalPage] = 1;
         Decoded++;
         return block;
     }
 
+    /// <summary>Gives a block its operations, as far as there is room.</summary>
+    internal void Keep(Block* block, ReadOnlySpan<Op> ops)
+    {
+        if (TryTake((nuint)ops.Length * (nuint)sizeof(Op), out byte* place))
+        {
+            block->Ops = (Op*)place;
+            ops.CopyTo(new Span<Op>(block->Ops, ops.Length));
+        }
+    }
+
+    private bool TryTake(nuint size, out byte* place)
+    {
+        place = arena + used;
+        size = (size + 63) & ~(nuint)63;
+        if (used + size > ArenaSize)
+        {
+            return false;
+        }
+
+        used += size;
+        return true;
+    }
+
     /// <summary>True while blocks come from this physical page.</summary>
-    internal bool HasCode(ulong physicalPage) => pages.ContainsKey(physicalPage);
+    internal bool HasCode(ulong physicalPage) => physicalPage < physicalPages && hasCode[physicalPage] != 0;
 
     /// <summary>
-    /// Bytes of a page were written. When they overlap decoded code, the page's blocks are dropped and true comes back:
-    /// whoever runs one of them must leave it after the present instruction.
+    /// Bytes of a page were written. Blocks decoded from near them are dropped, and true comes back: whoever runs one of them
+    /// must leave it after the present instruction.
     /// </summary>
     internal bool PageWritten(ulong physicalPage, int offset, int length)
     {
@@ -115,13 +125,38 @@ internal sealed unsafe class BlockCache : IDisposable
             return false;
         }
 
-        DropPage(physicalPage, pages[physicalPage]);
+        ulong written = Granules(offset, length);
+        var kept = default(PageCode);
+        for (Block* block = pages[physicalPage].First, next; block != null; block = next)
+        {
+            next = block->NextInPage;
+            if ((block->Granules & written) != 0)
+            {
+                Drop(block);
+                continue;
+            }
+
+            block->NextInPage = kept.First;
+            kept.First = block;
+            kept.Granules |= block->Granules;
+        }
+
+        if (kept.First != null)
+        {
+            pages[physicalPage] = kept;
+        }
+        else
+        {
+            pages.Remove(physicalPage);
+            hasCode[physicalPage] = 0;
+        }
+
         return true;
     }
 
     /// <summary>Whether bytes of a page are near decoded code.</summary>
     internal bool Overlaps(ulong physicalPage, int offset, int length) =>
-        pages.TryGetValue(physicalPage, out PageCode code) && (code.Granules & Granules(offset, length)) != 0;
+        HasCode(physicalPage) && pages.TryGetValue(physicalPage, out PageCode code) && (code.Granules & Granules(offset, length)) != 0;
 
     /// <summary>The granules that bytes of a page lie in.</summary>
     internal static ulong Granules(int offset, int length)
@@ -133,28 +168,36 @@ internal sealed unsafe class BlockCache : IDisposable
     /// <summary>Throws everything away.</summary>
     internal void Clear()
     {
-        blocks.Clear();
+        foreach (ulong page in pages.Keys)
+        {
+            hasCode[page] = 0;
+        }
+
         pages.Clear();
-        new Span<nint>(jumps, JumpEntries).Clear();
+        new Span<nint>(buckets, Buckets).Clear();
         used = 0;
         Cleared?.Invoke();
     }
 
     public void Dispose()
     {
-        NativeMemory.Free(jumps);
+        NativeMemory.Free(hasCode);
+        NativeMemory.Free(buckets);
         NativeMemory.AlignedFree(arena);
     }
 
-    private void DropPage(ulong physicalPage, PageCode code)
+    private Block** Bucket(ulong rip, ulong page) => buckets + ((rip ^ (rip >> 16) ^ (page << 5)) & (Buckets - 1));
+
+    private void Drop(Block* block)
     {
-        for (Block* block = code.First; block != null; block = block->NextInPage)
+        block->Valid = 0;
+        Block** link = Bucket(block->Rip, block->PhysicalPage);
+        while (*link != block)
         {
-            block->Valid = 0;
-            blocks.Remove((block->Rip, block->PhysicalPage, block->Mode, block->CsBase));
+            link = &(*link)->NextInBucket;
         }
 
-        pages.Remove(physicalPage);
-        PageDropped?.Invoke(physicalPage);
+        *link = block->NextInBucket;
+        Dropped?.Invoke((nint)block);
     }
 }

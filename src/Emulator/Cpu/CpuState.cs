@@ -13,7 +13,7 @@ namespace Emulator.Cpu;
 public unsafe struct CpuState
 {
     /// <summary>Bytes to allocate, 64-byte aligned.</summary>
-    public const int StateSize = 2048;
+    public const int StateSize = 4096;
 
     /// <summary>Byte offset of a register that is always zero: named where an address has no base or no index.</summary>
     public const int ZeroRegister = 128;
@@ -24,7 +24,11 @@ public unsafe struct CpuState
     /// <summary>Byte offset of the FXSAVE image (SDM vol. 1 §10.5.1): x87/MMX at +32, XMM0–15 at +160, MXCSR at +24.</summary>
     public const int FxOffset = 512;
 
-    internal const int VectorsReadyOffset = 501, BudgetOffset = 504;
+    internal const int Cr0Offset = 360, Cr2Offset = 368, Cr3Offset = 376, Cr4Offset = 384;
+
+    internal const int VectorsReadyOffset = 501, VectorsKeptOffset = 502, BudgetOffset = 504;
+
+    internal const int KernelGsBaseOffset = 2048, TscOffsetOffset = 2056, TscAuxOffset = 2064, CountBaseOffset = 2072, AttentionOffset = 2080;
 
     /// <summary>Byte offset of XMM0.</summary>
     public const int XmmOffset = FxOffset + 160;
@@ -77,16 +81,16 @@ public unsafe struct CpuState
     [FieldOffset(358)] public byte InterruptShadow;
 
     /// <summary>CR0.</summary>
-    [FieldOffset(360)] public ulong Cr0;
+    [FieldOffset(Cr0Offset)] public ulong Cr0;
 
     /// <summary>CR2.</summary>
-    [FieldOffset(368)] public ulong Cr2;
+    [FieldOffset(Cr2Offset)] public ulong Cr2;
 
     /// <summary>CR3.</summary>
-    [FieldOffset(376)] public ulong Cr3;
+    [FieldOffset(Cr3Offset)] public ulong Cr3;
 
     /// <summary>CR4.</summary>
-    [FieldOffset(384)] public ulong Cr4;
+    [FieldOffset(Cr4Offset)] public ulong Cr4;
 
     /// <summary>IA32_EFER.</summary>
     [FieldOffset(392)] public ulong Efer;
@@ -115,7 +119,10 @@ public unsafe struct CpuState
     /// <summary>1 while XMM registers may be used without a look at CR0, CR4 and MXCSR: set before translated code is entered.</summary>
     [FieldOffset(VectorsReadyOffset)] public byte VectorsReady;
 
-    /// <summary>Instructions translated code had left when it was left.</summary>
+    /// <summary>1 when translated code goes on in the middle of a block that uses XMM registers.</summary>
+    [FieldOffset(VectorsKeptOffset)] public byte VectorsKept;
+
+    /// <summary>Instructions translated code has left: when it was left, and when it is to go on.</summary>
     [FieldOffset(BudgetOffset)] public long Budget;
 
     /// <summary>The legacy floating-point and SSE state: FCW FSW FTW … MXCSR, ST/MM, XMM, as FXSAVE64 lays them out.</summary>
@@ -123,6 +130,21 @@ public unsafe struct CpuState
 
     /// <summary>Scratch for thunks: memory operands and results.</summary>
     [FieldOffset(1024)] public fixed byte Scratch[1024];
+
+    /// <summary>IA32_KERNEL_GS_BASE.</summary>
+    [FieldOffset(KernelGsBaseOffset)] public ulong KernelGsBase;
+
+    /// <summary>What is added to <see cref="InstructionCount"/> to give the time-stamp counter.</summary>
+    [FieldOffset(TscOffsetOffset)] public ulong TscOffset;
+
+    /// <summary>IA32_TSC_AUX.</summary>
+    [FieldOffset(TscAuxOffset)] public ulong TscAux;
+
+    /// <summary>While translated code runs: the exact count is this less what is left of its budget.</summary>
+    [FieldOffset(CountBaseOffset)] public ulong CountBase;
+
+    /// <summary>What the vCPU has to look at between two instructions; 0: nothing.</summary>
+    [FieldOffset(AttentionOffset)] public int Attention;
 
     /// <summary>MXCSR inside the FXSAVE image.</summary>
     [FieldOffset(FxOffset + 24)] public uint Mxcsr;

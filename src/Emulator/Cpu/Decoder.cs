@@ -16,7 +16,7 @@ internal sealed unsafe class Decoder : IDisposable
     private readonly Vcpu cpu;
     private readonly PageReader reader = new();
     private readonly Iced.Intel.Decoder[] decoders;
-    private readonly Op[] ops = new Op[MaxBlockOps];
+    private readonly Op* ops = (Op*)NativeMemory.AlignedAlloc((nuint)(MaxBlockOps * sizeof(Op)), 64);
     private readonly Instruction[] instructions = new Instruction[MaxBlockOps];
     private readonly InstructionInfoFactory infos = new();
     private readonly ThunkCompiler thunks = new();
@@ -43,7 +43,7 @@ internal sealed unsafe class Decoder : IDisposable
     {
         int offset = (int)(linear & 0xFFF);
         bool inRam = cpu.TryReadCode(physicalPage, offset, page.AsSpan(offset, GuestMemory.PageSize - offset));
-        Iced.Intel.Decoder decoder = decoders[(mode & CodeMode.Bits64) != 0 ? 2 : (mode & CodeMode.Bits32) != 0 ? 1 : 0];
+        Iced.Intel.Decoder decoder = DecoderOf(mode);
         reader.Reset(page, offset, GuestMemory.PageSize);
         ulong rip = linear - csBase;
         if ((mode & CodeMode.Bits64) == 0)
@@ -85,6 +85,7 @@ internal sealed unsafe class Decoder : IDisposable
 
         Block decoded = new()
         {
+            Count = (ushort)count,
             Rip = start,
             CsBase = csBase,
             PhysicalPage = physicalPage,
@@ -102,19 +103,49 @@ internal sealed unsafe class Decoder : IDisposable
         }
 
         cpu.MakeRoom();
-        block = cpu.Blocks.Add(decoded, ops.AsSpan(0, count), out bool firstOfPage);
+        ReadOnlySpan<byte> bytes = page.AsSpan(offset, (int)(rip - start));
+        block = cpu.Blocks.Add(decoded, bytes, out bool firstOfPage);
         if (firstOfPage)
         {
             cpu.CodePageAdded(physicalPage);
         }
 
-        if ((mode & CodeMode.Bits64) != 0)
+        if ((mode & CodeMode.Bits64) != 0 && cpu.Translator is { } translator)
         {
-            cpu.Translator?.Translate(block, instructions.AsSpan(0, count), page.AsSpan(offset, (int)(rip - start)));
+            translator.Translate(block, ops, instructions.AsSpan(0, count), bytes);
+        }
+        else
+        {
+            cpu.Blocks.Keep(block, new ReadOnlySpan<Op>(ops, count));
         }
 
         return true;
     }
+
+    /// <summary>
+    /// The operations of a block that has none: decoded again from its bytes. They are the block's from then on, or, where there is
+    /// no room for that, stand until something is decoded again.
+    /// </summary>
+    internal Op* Redecode(Block* block)
+    {
+        int offset = (int)((block->Rip + block->CsBase) & 0xFFF);
+        new ReadOnlySpan<byte>(block->Bytes, block->Size).CopyTo(page.AsSpan(offset));
+        Iced.Intel.Decoder decoder = DecoderOf(block->Mode);
+        reader.Reset(page, offset, offset + block->Size);
+        decoder.IP = block->Rip;
+        for (int i = 0; i < block->Count; i++)
+        {
+            int position = reader.Position;
+            ulong rip = decoder.IP;
+            decoder.Decode(out Instruction instruction);
+            Translate(instruction, position, rip, block->Mode, out ops[i]);
+        }
+
+        cpu.Blocks.Keep(block, new ReadOnlySpan<Op>(ops, block->Count));
+        return block->Ops != null ? block->Ops : ops;
+    }
+
+    private Iced.Intel.Decoder DecoderOf(CodeMode mode) => decoders[(mode & CodeMode.Bits64) != 0 ? 2 : (mode & CodeMode.Bits32) != 0 ? 1 : 0];
 
     private bool TryDecodeCrossing(
         Iced.Intel.Decoder decoder, ulong linear, int offset, ulong rip, CodeMode mode, ulong csBase, HashSet<ulong> breakpoints, out Block* block)
@@ -304,6 +335,7 @@ internal sealed unsafe class Decoder : IDisposable
         thunks.Dispose();
         NativeMemory.Free(crossing);
         NativeMemory.AlignedFree(crossingOp);
+        NativeMemory.AlignedFree(ops);
     }
 
     private sealed class PageReader : CodeReader

@@ -30,12 +30,12 @@ internal sealed unsafe class Msrs(Vcpu cpu)
 
     internal ulong SysenterEip { get; private set; }
 
-    internal ulong KernelGsBase { get; set; }
+    internal ref ulong KernelGsBase => ref cpu.State->KernelGsBase;
 
-    internal ulong TscAux { get; private set; }
+    internal ref ulong TscAux => ref cpu.State->TscAux;
 
     /// <summary>What is added to the machine's time to give the time-stamp counter.</summary>
-    internal ulong TscOffset { get; private set; }
+    internal ulong TscOffset => cpu.State->TscOffset;
 
     /// <summary>Power-on values (SDM vol. 3A table 9-1), with the memory types firmware leaves.</summary>
     internal void Reset()
@@ -63,7 +63,7 @@ internal sealed unsafe class Msrs(Vcpu cpu)
 
     internal void SetTscOffset(ulong offset)
     {
-        TscOffset = offset;
+        cpu.State->TscOffset = offset;
         cpu.Apic.TscOffset = offset;
     }
 

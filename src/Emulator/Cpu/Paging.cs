@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Emulator.Memory;
 
 namespace Emulator.Cpu;
@@ -63,7 +64,7 @@ internal static unsafe class Paging
         ulong reserved = ReservedHigh | (noExecute ? 0 : NoExecuteBit);
         ulong table = longMode ? s->Cr3 & AddressMask : s->Cr3 & 0xFFFF_FFE0;
         ulong rights = SoftTlb.Writable | SoftTlb.User;
-        Span<ulong> visited = stackalloc ulong[4];
+        ulong everAccessed = AccessedBit;
         for (int level = levels; ; level--)
         {
             int shift = 12 + (9 * (level - 1));
@@ -101,9 +102,9 @@ internal static unsafe class Paging
                 return false;
             }
 
-            visited[level - 1] = at;
             if (!pointer)
             {
+                everAccessed &= entry;
                 rights &= ((entry & Write) >> 1) | ((entry & UserBit) >> 1) | ~(SoftTlb.Writable | SoftTlb.User);
                 rights |= (entry & NoExecuteBit) != 0 ? SoftTlb.NoExecute : 0;
             }
@@ -120,27 +121,38 @@ internal static unsafe class Paging
                 return false;
             }
 
-            MarkAccessed(space, visited, level, pointerLevel: levels == 3, kind == AccessKind.Write);
+            bool write = kind == AccessKind.Write;
+            if (everAccessed == 0 || (write && (entry & DirtyBit) == 0))
+            {
+                MarkAccessed(s, space, linear, levels, leafLevel: level, write);
+            }
+
             ulong offsetMask = (1UL << shift) - 1;
             ulong physical = (entry & AddressMask & ~offsetMask) | (linear & offsetMask & ~0xFFFUL);
-            bool dirty = kind == AccessKind.Write || (entry & DirtyBit) != 0;
+            bool dirty = write || (entry & DirtyBit) != 0;
             leaf = physical | rights | (dirty ? SoftTlb.Dirty : 0)
                 | ((entry & GlobalBit) != 0 && (s->Cr4 & ControlRegisters.Pge) != 0 ? SoftTlb.Global : 0);
             return true;
         }
     }
 
-    private static void MarkAccessed(PhysicalSpace space, Span<ulong> visited, int leafLevel, bool pointerLevel, bool write)
+    // Goes the way of a walk that succeeded once more, marking. Most walks find everything marked.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void MarkAccessed(CpuState* s, PhysicalSpace space, ulong linear, int levels, int leafLevel, bool write)
     {
-        int top = pointerLevel ? 2 : 4;
-        for (int level = top; level >= leafLevel; level--)
+        ulong table = levels == 4 ? s->Cr3 & AddressMask : s->Cr3 & 0xFFFF_FFE0;
+        for (int level = levels; level >= leafLevel; level--)
         {
-            ulong wanted = AccessedBit | (write && level == leafLevel ? DirtyBit : 0);
-            ulong entry = space.ReadTable64(visited[level - 1]);
+            bool pointer = levels == 3 && level == 3;
+            ulong at = table + (((linear >> (12 + (9 * (level - 1)))) & (pointer ? 3UL : 511UL)) * 8);
+            ulong entry = space.ReadTable64(at);
+            ulong wanted = pointer ? 0 : AccessedBit | (write && level == leafLevel ? DirtyBit : 0);
             if ((entry & wanted) != wanted)
             {
-                space.WriteTable64(visited[level - 1], entry | wanted);
+                space.WriteTable64(at, entry | wanted);
             }
+
+            table = entry & AddressMask;
         }
     }
 

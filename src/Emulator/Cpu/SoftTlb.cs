@@ -32,10 +32,10 @@ internal enum AccessMode
 /// </summary>
 internal sealed unsafe class SoftTlb : IDisposable
 {
-    internal const int Entries = 1024;
-    internal const int FetchEntries = 1024;
+    internal const int Entries = 4096;
+    internal const int FetchEntries = FetchSets * FetchWays;
     internal const uint FastBytes = ((Modes * 2) + 1) * Entries * 16;
-    private const int Modes = 3;
+    private const int Modes = 3, FetchSets = 512, FetchWays = 4;
 
     internal const ulong Writable = 1, User = 2, NoExecute = 4, Dirty = 8, Global = 16, FlagMask = 0xFFF;
 
@@ -43,6 +43,11 @@ internal sealed unsafe class SoftTlb : IDisposable
     private readonly Translation* data;
     private readonly Translation* fetch;
     private readonly bool ownsFast;
+
+    // The slots that may hold anything: all a flush has to look at. Those with global translations apart: most flushes keep them.
+    private SlotList usedData = new(Entries), usedGlobalData = new(Entries);
+    private SlotList usedFetch = new(FetchEntries), usedGlobalFetch = new(FetchEntries);
+    private readonly byte[] oldestWay = new byte[FetchSets];
 
     /// <summary>A cached walk: the linear page with bit 0 as valid bit, and the physical page with rights in the low bits.</summary>
     internal struct Translation
@@ -59,7 +64,11 @@ internal sealed unsafe class SoftTlb : IDisposable
         fast = ownsFast ? (TlbEntry*)NativeMemory.AlignedAlloc(FastBytes, 4096) : tables;
         data = (Translation*)NativeMemory.AllocZeroed(Entries, (nuint)sizeof(Translation));
         fetch = (Translation*)NativeMemory.AllocZeroed(FetchEntries, (nuint)sizeof(Translation));
-        Empty(fast, ((Modes * 2) + 1) * Entries);
+        for (int i = 0; i < ((Modes * 2) + 1) * Entries; i++)
+        {
+            fast[i].Tag = EmptyTag(i & (Entries - 1));
+            fast[i].Host = null;
+        }
     }
 
     /// <summary>The table nothing is ever put into.</summary>
@@ -73,30 +82,38 @@ internal sealed unsafe class SoftTlb : IDisposable
 
     internal Translation* DataSlot(ulong linear) => data + IndexOf(linear);
 
-    internal static int FetchIndexOf(ulong linear) => (int)(linear >> 12) & (FetchEntries - 1);
+    /// <summary>The slot of a fetch translation; where there is none, one that is another's.</summary>
+    internal Translation* FetchSlot(ulong linear)
+    {
+        Translation* set = fetch + (((int)(linear >> 12) & (FetchSets - 1)) * FetchWays);
+        ulong tag = (linear & ~FlagMask) | 1;
+        return set[1].Tag == tag ? set + 1 : set[2].Tag == tag ? set + 2 : set[3].Tag == tag ? set + 3 : set;
+    }
 
-    internal Translation* FetchSlot(ulong linear) => fetch + FetchIndexOf(linear);
+    /// <summary>The number of the slot that has an address's fetch translation, or -1.</summary>
+    internal int FetchIndexOf(ulong linear)
+    {
+        Translation* slot = FetchSlot(linear);
+        return slot->Tag == ((linear & ~FlagMask) | 1) ? (int)(slot - fetch) : -1;
+    }
 
     /// <summary>Told of every fetch translation that goes, by its slot.</summary>
     internal Action<int>? FetchDropped { get; set; }
 
     internal void ReplaceFetch(ulong linear, ulong leaf)
     {
-        FetchDropped?.Invoke(FetchIndexOf(linear));
-        FetchSlot(linear)->Tag = (linear & ~FlagMask) | 1;
-        FetchSlot(linear)->Leaf = leaf;
-    }
-
-    /// <summary>Tells of every fetch translation of a physical page.</summary>
-    internal void DropJumpsTo(ulong physicalPage)
-    {
-        for (int i = 0; i < FetchEntries; i++)
+        int index = FetchIndexOf(linear);
+        if (index < 0)
         {
-            if ((fetch[i].Tag & 1) != 0 && fetch[i].Leaf >> 12 == physicalPage)
-            {
-                FetchDropped?.Invoke(i);
-            }
+            // Round and round: the oldest goes.
+            int set = (int)(linear >> 12) & (FetchSets - 1);
+            index = (set * FetchWays) + (oldestWay[set]++ & (FetchWays - 1));
         }
+
+        FetchDropped?.Invoke(index);
+        ((leaf & Global) != 0 ? ref usedGlobalFetch : ref usedFetch).Add(index);
+        fetch[index].Tag = (linear & ~FlagMask) | 1;
+        fetch[index].Leaf = leaf;
     }
 
     /// <summary>Puts a translation in place of whatever stood in its slot, whose fast entries go with it.</summary>
@@ -104,6 +121,7 @@ internal sealed unsafe class SoftTlb : IDisposable
     {
         int index = IndexOf(linear);
         DropFast(index);
+        ((leaf & Global) != 0 ? ref usedGlobalData : ref usedData).Add(index);
         data[index].Tag = (linear & ~FlagMask) | 1;
         data[index].Leaf = leaf;
     }
@@ -117,33 +135,65 @@ internal sealed unsafe class SoftTlb : IDisposable
         }
     }
 
-    internal static void Fill(TlbEntry* table, ulong linear, byte* host)
+    internal void Fill(TlbEntry* table, ulong linear, byte* host)
     {
-        TlbEntry* entry = table + IndexOf(linear);
-        entry->Tag = linear & ~FlagMask;
-        entry->Host = host;
+        int index = IndexOf(linear);
+        if (data[index].Tag == 0)
+        {
+            // Without paging there are no translations below.
+            usedData.Add(index);
+        }
+
+        table[index].Tag = linear & ~FlagMask;
+        table[index].Host = host;
     }
 
     /// <summary>Forgets translations: all, or those whose leaf is not global.</summary>
     internal void Flush(bool keepGlobal)
     {
-        for (int i = 0; i < Entries; i++)
+        if (!keepGlobal)
         {
-            if ((data[i].Tag & 1) != 0 && !(keepGlobal && (data[i].Leaf & Global) != 0))
+            // Nothing of what was there before may decide what is there later.
+            Array.Clear(oldestWay);
+        }
+
+        FlushData(ref usedData, keepGlobal);
+        FlushFetch(ref usedFetch, keepGlobal);
+        if (!keepGlobal)
+        {
+            FlushData(ref usedGlobalData, keepGlobal);
+            FlushFetch(ref usedGlobalFetch, keepGlobal);
+        }
+    }
+
+    private void FlushData(ref SlotList slots, bool keepGlobal)
+    {
+        for (int i = 0; i < slots.Count; i++)
+        {
+            int index = slots[i];
+            if (!keepGlobal || (data[index].Leaf & Global) == 0)
             {
-                data[i].Tag = 0;
-                DropFast(i);
+                data[index] = default;
+                DropFast(index);
             }
         }
 
-        for (int i = 0; i < FetchEntries; i++)
+        slots.Clear();
+    }
+
+    private void FlushFetch(ref SlotList slots, bool keepGlobal)
+    {
+        for (int i = 0; i < slots.Count; i++)
         {
-            if ((fetch[i].Tag & 1) != 0 && !(keepGlobal && (fetch[i].Leaf & Global) != 0))
+            int index = slots[i];
+            if (!keepGlobal || (fetch[index].Leaf & Global) == 0)
             {
-                fetch[i].Tag = 0;
-                FetchDropped?.Invoke(i);
+                fetch[index] = default;
+                FetchDropped?.Invoke(index);
             }
         }
+
+        slots.Clear();
     }
 
     /// <summary>INVLPG: forgets the page's translations, global or not.</summary>
@@ -156,34 +206,63 @@ internal sealed unsafe class SoftTlb : IDisposable
             DropFast(IndexOf(linear));
         }
 
-        if (FetchSlot(linear)->Tag == tag)
+        int index = FetchIndexOf(linear);
+        if (index >= 0)
         {
-            FetchSlot(linear)->Tag = 0;
-            FetchDropped?.Invoke(FetchIndexOf(linear));
+            fetch[index].Tag = 0;
+            FetchDropped?.Invoke(index);
         }
     }
 
     /// <summary>Empties every fast table; translations stay.</summary>
-    internal void DropAllFast() => Empty(fast, Modes * 2 * Entries);
+    internal void DropAllFast()
+    {
+        DropAllFast(usedData);
+        DropAllFast(usedGlobalData);
+    }
+
+    private void DropAllFast(in SlotList slots)
+    {
+        for (int i = 0; i < slots.Count; i++)
+        {
+            DropFast(slots[i]);
+        }
+    }
 
     /// <summary>Empties the fast write tables; translations stay.</summary>
     internal void DropFastWrites()
     {
-        for (int mode = 0; mode < Modes; mode++)
+        DropFastWrites(usedData);
+        DropFastWrites(usedGlobalData);
+    }
+
+    private void DropFastWrites(in SlotList slots)
+    {
+        for (int i = 0; i < slots.Count; i++)
         {
-            Empty(WriteTable((AccessMode)mode), Entries);
+            for (int mode = 0; mode < Modes; mode++)
+            {
+                WriteTable((AccessMode)mode)[slots[i]].Tag = EmptyTag(slots[i]);
+            }
         }
     }
 
-    /// <summary>Drops the fast entries that point at one host page.</summary>
-    internal void DropHostPage(byte* host)
+    /// <summary>Drops the fast entries of one physical page.</summary>
+    internal void DropFastOf(ulong physicalPage)
     {
-        for (int i = 0; i < Modes * 2 * Entries; i++)
+        // Without paging it stands here.
+        DropFast((int)physicalPage & (Entries - 1));
+        DropFastOf(usedData, physicalPage);
+        DropFastOf(usedGlobalData, physicalPage);
+    }
+
+    private void DropFastOf(in SlotList slots, ulong physicalPage)
+    {
+        for (int i = 0; i < slots.Count; i++)
         {
-            if (fast[i].Host == host)
+            if (data[slots[i]].Leaf >> 12 == physicalPage)
             {
-                fast[i].Tag = EmptyTag(i & (Entries - 1));
-                fast[i].Host = null;
+                DropFast(slots[i]);
             }
         }
     }
@@ -195,6 +274,10 @@ internal sealed unsafe class SoftTlb : IDisposable
             NativeMemory.AlignedFree(fast);
         }
 
+        usedData.Dispose();
+        usedGlobalData.Dispose();
+        usedFetch.Dispose();
+        usedGlobalFetch.Dispose();
         NativeMemory.Free(data);
         NativeMemory.Free(fetch);
     }
@@ -202,12 +285,39 @@ internal sealed unsafe class SoftTlb : IDisposable
     // The page number of the next index: no address that looks here can be within 4 KiB of it.
     private static ulong EmptyTag(int index) => (ulong)((index + 1) & (Entries - 1)) << 12;
 
-    private static void Empty(TlbEntry* table, int count)
+    // A set of slots that is quick to add to, to go through and to empty.
+    private struct SlotList(int slots) : IDisposable
     {
-        for (int i = 0; i < count; i++)
+        private readonly ushort* list = (ushort*)NativeMemory.Alloc((nuint)slots, sizeof(ushort));
+        private readonly bool* contains = (bool*)NativeMemory.AllocZeroed((nuint)slots, sizeof(bool));
+
+        internal int Count { get; private set; }
+
+        internal readonly int this[int position] => list[position];
+
+        internal void Add(int slot)
         {
-            table[i].Tag = EmptyTag(i & (Entries - 1));
-            table[i].Host = null;
+            if (!contains[slot])
+            {
+                contains[slot] = true;
+                list[Count++] = (ushort)slot;
+            }
+        }
+
+        internal void Clear()
+        {
+            for (int i = 0; i < Count; i++)
+            {
+                contains[list[i]] = false;
+            }
+
+            Count = 0;
+        }
+
+        public readonly void Dispose()
+        {
+            NativeMemory.Free(list);
+            NativeMemory.Free(contains);
         }
     }
 }

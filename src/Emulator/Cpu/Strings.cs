@@ -4,8 +4,8 @@ using Emulator.Memory;
 namespace Emulator.Cpu;
 
 /// <summary>
-/// String instructions. With a repeat prefix one turn does as many elements as lie in the present source and destination
-/// pages and counts as one instruction; then the instruction starts again, so that interrupts and the count stay exact.
+/// String instructions. With a repeat prefix one turn does as many elements as lie in the pages its pointers are in,
+/// and counts as one instruction; then the instruction starts again, so that interrupts and the count stay exact.
 /// Source: SDM vol. 2, REP.
 /// </summary>
 internal static unsafe class Strings<T>
@@ -18,41 +18,40 @@ internal static unsafe class Strings<T>
             return Step.Next;
         }
 
-        ulong done = 0;
-        if (TryFast(s, op, width, count, delta, source: true, out byte* from, out byte* to, out ulong fast))
+        ulong done = 0, turns = Turns(s, op, width, count, delta, source: true, destination: true);
+        while (done < turns)
         {
-            int bytes = (int)fast * sizeof(T);
-            if (from + bytes <= to || to + bytes <= from)
+            ulong rest = turns - done;
+            if (TryFast(s, op, width, rest, delta, source: true, out byte* from, out byte* to))
             {
-                Unsafe.CopyBlockUnaligned(to, from, (uint)bytes);
+                int bytes = (int)rest * sizeof(T);
+                if (from + bytes <= to || to + bytes <= from)
+                {
+                    Unsafe.CopyBlockUnaligned(to, from, (uint)bytes);
+                }
+                else
+                {
+                    // Overlapping moves forward repeat what they just wrote: element by element, as the CPU does it.
+                    for (ulong i = 0; i < rest; i++)
+                    {
+                        *((T*)to + i) = *((T*)from + i);
+                    }
+                }
             }
             else
             {
-                // Overlapping moves forward repeat what they just wrote: element by element, as the CPU does it.
-                for (ulong i = 0; i < fast; i++)
-                {
-                    *((T*)to + i) = *((T*)from + i);
-                }
-            }
-
-            done = fast;
-            Advance(s, Registers.Rsi, width, delta * (long)fast);
-            Advance(s, Registers.Rdi, width, delta * (long)fast);
-        }
-        else
-        {
-            ulong turns = Turns(s, op, width, count, delta);
-            for (; done < turns; done++)
-            {
+                // A slow element brings its pages into the fast tables if they may be there.
+                rest = 1;
                 if (!TrySource(s, op, width, out ulong source) || !Operand.TryLoad<T>(s, op, source, out ulong value)
                     || !TryDestination(s, op, width, writes: true, out ulong destination) || !Operand.TryStore<T>(s, op, destination, value))
                 {
                     return Interrupted(s, op, width, done);
                 }
-
-                Advance(s, Registers.Rsi, width, delta);
-                Advance(s, Registers.Rdi, width, delta);
             }
+
+            done += rest;
+            Advance(s, Registers.Rsi, width, delta * (long)rest);
+            Advance(s, Registers.Rdi, width, delta * (long)rest);
         }
 
         return End(s, op, width, done);
@@ -65,27 +64,26 @@ internal static unsafe class Strings<T>
             return Step.Next;
         }
 
-        ulong done = 0;
+        ulong done = 0, turns = Turns(s, op, width, count, delta, source: false, destination: true);
         ulong value = Registers.Read<T>(s, Registers.Rax);
-        if (TryFast(s, op, width, count, delta, source: false, out _, out byte* to, out ulong fast))
+        while (done < turns)
         {
-            T element = *(T*)&value;
-            new Span<T>(to, (int)fast).Fill(element);
-            done = fast;
-            Advance(s, Registers.Rdi, width, delta * (long)fast);
-        }
-        else
-        {
-            ulong turns = Turns(s, op, width, count, delta);
-            for (; done < turns; done++)
+            ulong rest = turns - done;
+            if (TryFast(s, op, width, rest, delta, source: false, out _, out byte* to))
             {
+                new Span<T>(to, (int)rest).Fill(*(T*)&value);
+            }
+            else
+            {
+                rest = 1;
                 if (!TryDestination(s, op, width, writes: true, out ulong destination) || !Operand.TryStore<T>(s, op, destination, value))
                 {
                     return Interrupted(s, op, width, done);
                 }
-
-                Advance(s, Registers.Rdi, width, delta);
             }
+
+            done += rest;
+            Advance(s, Registers.Rdi, width, delta * (long)rest);
         }
 
         return End(s, op, width, done);
@@ -98,7 +96,7 @@ internal static unsafe class Strings<T>
             return Step.Next;
         }
 
-        ulong done = 0, turns = Turns(s, op, width, count, delta);
+        ulong done = 0, turns = Turns(s, op, width, count, delta, source: true, destination: false);
         for (; done < turns; done++)
         {
             if (!TrySource(s, op, width, out ulong source) || !Operand.TryLoad<T>(s, op, source, out ulong value))
@@ -163,7 +161,7 @@ internal static unsafe class Strings<T>
             return Step.Next;
         }
 
-        ulong done = 0, turns = Turns(s, op, width, count, delta);
+        ulong done = 0, turns = Turns(s, op, width, count, delta, source: compare, destination: true);
         while (done < turns)
         {
             ulong left = Registers.Read<T>(s, Registers.Rax);
@@ -212,17 +210,20 @@ internal static unsafe class Strings<T>
         return count != 0;
     }
 
-    /// <summary>How many elements this turn does: up to the end of the page either pointer is in.</summary>
-    private static ulong Turns(CpuState* s, Op* op, int width, ulong count, long delta)
+    /// <summary>How many elements this turn does: up to the end of the page a pointer that is used is in.</summary>
+    private static ulong Turns(CpuState* s, Op* op, int width, ulong count, long delta, bool source, bool destination)
     {
-        if (count == 1)
+        if (count > 1 && source)
         {
-            return 1;
+            count = Math.Min(count, InPage(Registers.Read(s, Registers.Rsi, width) + *(ulong*)((byte*)s + op->SegmentBase), delta));
         }
 
-        ulong source = InPage(Registers.Read(s, Registers.Rsi, width) + *(ulong*)((byte*)s + op->SegmentBase), delta);
-        ulong destination = InPage(Registers.Read(s, Registers.Rdi, width) + DestinationBase(s, op), delta);
-        return Math.Min(count, Math.Min(source, destination));
+        if (count > 1 && destination)
+        {
+            count = Math.Min(count, InPage(Registers.Read(s, Registers.Rdi, width) + DestinationBase(s, op), delta));
+        }
+
+        return count;
     }
 
     private static ulong InPage(ulong linear, long delta)
@@ -233,19 +234,16 @@ internal static unsafe class Strings<T>
     }
 
     // Forward runs whose pages are in the fast tables, in flat code, go as one block copy.
-    private static bool TryFast(
-        CpuState* s, Op* op, int width, ulong count, long delta, bool source, out byte* from, out byte* to, out ulong turns)
+    private static bool TryFast(CpuState* s, Op* op, int width, ulong elements, long delta, bool source, out byte* from, out byte* to)
     {
         from = null;
         to = null;
-        turns = 0;
-        if (delta < 0 || count < 2 || op->LinearShift != 0 || width != 8)
+        if (delta < 0 || elements < 2 || op->LinearShift != 0 || width != 8)
         {
             return false;
         }
 
-        turns = Turns(s, op, width, count, delta);
-        ulong bytes = turns * (ulong)sizeof(T);
+        ulong bytes = elements * (ulong)sizeof(T);
         if (source)
         {
             ulong at = s->Gpr[6] + *(ulong*)((byte*)s + op->SegmentBase);

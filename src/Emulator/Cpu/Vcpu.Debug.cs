@@ -107,7 +107,7 @@ internal sealed unsafe partial class Vcpu
                 && (write || !writesOnly) && linear <= address + length - 1 && last >= address)
             {
                 pendingDebug |= 1UL << i;
-                attention |= InterruptMaybe;
+                Attention |= InterruptMaybe;
                 LeaveBlock();
             }
         }

@@ -392,16 +392,16 @@ internal sealed unsafe partial class Vcpu
 
     private void TakeInitOrStartUp()
     {
-        if ((attention & InitPending) != 0)
+        if ((Attention & InitPending) != 0)
         {
-            attention &= ~(InitPending | StartUpPending);
+            Attention &= ~(InitPending | StartUpPending);
             InitReset();
             WaitsForStartUp = true;
             State->Halted = 1;
         }
         else if (WaitsForStartUp)
         {
-            attention &= ~StartUpPending;
+            Attention &= ~StartUpPending;
             WaitsForStartUp = false;
             State->Halted = 0;
             State->Seg(SegmentIndex.Cs).Selector = (ushort)(startUpVector << 8);
@@ -411,7 +411,7 @@ internal sealed unsafe partial class Vcpu
         }
         else
         {
-            attention &= ~StartUpPending;
+            Attention &= ~StartUpPending;
         }
     }
 

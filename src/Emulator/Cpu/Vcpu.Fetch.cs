@@ -143,9 +143,10 @@ internal sealed unsafe partial class Vcpu
     /// <summary>A page just got its first decoded code: it leaves the fast write tables.</summary>
     internal void CodePageAdded(ulong physicalPage)
     {
-        if (space.TryRamPage(physicalPage, out ulong page))
+        if (space.TryRamPage(physicalPage, out ulong page) && (inFast[page] & InWrites) != 0)
         {
-            Tlb.DropHostPage(space.Memory.ReadPage(page));
+            inFast[page] = 0;
+            Tlb.DropFastOf(physicalPage);
         }
     }
 
@@ -164,5 +165,13 @@ internal sealed unsafe partial class Vcpu
         }
     }
 
-    internal void PageMoved(nint oldHost) => Tlb.DropHostPage((byte*)oldHost);
+    /// <summary>A RAM page stands at another host address from now on.</summary>
+    internal void PageMoved(ulong ramPage)
+    {
+        if (inFast[ramPage] != 0)
+        {
+            inFast[ramPage] = 0;
+            Tlb.DropFastOf(space.PhysicalPageOf(ramPage));
+        }
+    }
 }

@@ -7,6 +7,11 @@ namespace Emulator.Cpu;
 // The slow path of every access: translation, page crossing, devices, watched pages, copy-on-write, pages with code.
 internal sealed unsafe partial class Vcpu
 {
+    private const byte InReads = 1, InWrites = 2;
+
+    // Of each page of RAM whether the fast tables may have its host address: most pages that move or get code are in none.
+    private readonly byte* inFast;
+
     internal bool LoadSlow(Op* op, ulong linear, int size, out ulong value)
     {
         ulong bytes = 0;
@@ -65,6 +70,13 @@ internal sealed unsafe partial class Vcpu
     /// <summary>An access by the CPU itself (descriptors, task state, delivery's stack) with rights of its own.</summary>
     internal bool TryLoadAs(ulong linear, int size, AccessMode mode, out ulong value)
     {
+        TlbEntry* entry = Tlb.ReadTable(mode) + SoftTlb.IndexOf(linear);
+        if (size == 8 && (linear ^ entry->Tag) <= 4096 - 8)
+        {
+            value = *(ulong*)(entry->Host + (linear ^ entry->Tag));
+            return true;
+        }
+
         ulong bytes = 0;
         value = 0;
         if (!TryTranslateSpan(null, linear, size, AccessKind.Read, mode, out ulong first, out ulong second, out int split))
@@ -84,6 +96,13 @@ internal sealed unsafe partial class Vcpu
 
     internal bool TryStoreAs(ulong linear, int size, AccessMode mode, ulong value)
     {
+        TlbEntry* entry = Tlb.WriteTable(mode) + SoftTlb.IndexOf(linear);
+        if (size == 8 && (linear ^ entry->Tag) <= 4096 - 8)
+        {
+            *(ulong*)(entry->Host + (linear ^ entry->Tag)) = value;
+            return true;
+        }
+
         if (!TryTranslateSpan(null, linear, size, AccessKind.Write, mode, out ulong first, out ulong second, out int split))
         {
             return false;
@@ -207,12 +226,14 @@ internal sealed unsafe partial class Vcpu
         {
             if (!blocks.HasCode(page >> 12))
             {
-                SoftTlb.Fill(Tlb.WriteTable(mode), linear, space.WritableRamPage(ramPage));
+                inFast[ramPage] |= InWrites;
+                Tlb.Fill(Tlb.WriteTable(mode), linear, space.WritableRamPage(ramPage));
             }
         }
         else
         {
-            SoftTlb.Fill(Tlb.ReadTable(mode), linear, space.Memory.ReadPage(ramPage));
+            inFast[ramPage] |= InReads;
+            Tlb.Fill(Tlb.ReadTable(mode), linear, space.Memory.ReadPage(ramPage));
         }
     }
 

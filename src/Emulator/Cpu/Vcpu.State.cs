@@ -151,7 +151,7 @@ internal sealed unsafe partial class Vcpu
         Load(EntryState.PowerOn(CpuIdentity.Signature));
         Msrs.Reset();
         WaitsForStartUp = false;
-        attention = 0;
+        Attention = 0;
     }
 
     private void InitReset()
@@ -205,7 +205,7 @@ internal sealed unsafe partial class Vcpu
             Halted = s->Halted != 0,
             InterruptShadow = s->InterruptShadow,
             NmiBlocked = nmiBlocked,
-            NmiPending = (attention & NmiPending) != 0,
+            NmiPending = (Attention & NmiPending) != 0,
         };
     }
 
@@ -246,7 +246,7 @@ internal sealed unsafe partial class Vcpu
         s->Cpl = (state.Cr0 & ControlRegisters.Pe) == 0 ? (byte)0 : (state.Rflags & Flags.Vm) != 0 ? (byte)3 : (byte)state.Cpl;
         nmiBlocked = state.NmiBlocked;
         pendingDebug = 0;
-        attention = InterruptMaybe | (state.NmiPending ? NmiPending : 0);
+        Attention = InterruptMaybe | (state.NmiPending ? NmiPending : 0);
         Msrs.Load(state.Msrs);
         if (Apic is not null)
         {

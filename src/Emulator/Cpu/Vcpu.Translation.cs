@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Emulator.Memory;
 using Emulator.Translation;
@@ -17,6 +18,8 @@ internal sealed unsafe partial class Vcpu
     private Site* pendingLink;
     private ulong pendingJump;
     private bool jumpIsPending;
+    private ulong runUntil;
+    private ExceptionDispatchInfo? failure;
 
     internal Translator? Translator { get; }
 
@@ -30,12 +33,13 @@ internal sealed unsafe partial class Vcpu
         ("bytes of code emitted", cache.BytesEmitted),
         ("times the code cache was emptied", cache.Cleared),
         ("TLB misses of translated code", Counters.Misses),
-        ("exits to run one instruction", Counters.Exits[(int)SiteKind.Operation]),
+        ("instructions left to the interpreter", Counters.Interpreted),
+        ("searches for a block of another page", Counters.Searches),
         ("exits as the instruction count ran out", Counters.Exits[(int)SiteKind.Budget]),
         ("exits to look after XMM registers", Counters.Exits[(int)SiteKind.Vectors]),
         ("exits to find a block of the same page", Counters.Exits[(int)SiteKind.Link]),
         ("exits to find a block of another page", Counters.Exits[(int)SiteKind.Jump]),
-        .. Counters.Operations.Take(30).Select(operation => ($"exits to run one {operation.Code}", operation.Times)),
+        .. Counters.Operations.Take(30).Select(operation => ($"left to the interpreter: {operation.Code}", operation.Times)),
     ];
 
     /// <summary>True while one more block certainly fits into what holds translated code.</summary>
@@ -50,39 +54,32 @@ internal sealed unsafe partial class Vcpu
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool CanEnter(Block* block, ulong left) => block->Code != 0 && canTranslate && left > Margin + Decoder.MaxBlockOps;
 
-    private void RunTranslated(Block* block, ulong until)
+    private void RunTranslated(Block* block)
     {
         CpuState* s = State;
         s->VectorsReady = VectorsReady ? (byte)1 : (byte)0;
-        long budget = (long)Math.Min(until - s->InstructionCount - Margin, long.MaxValue);
-        Site* site = cache!.Trampolines.Enter(block->Code, budget);
-        Block* left = site->Block;
-        s->InstructionCount += (ulong)(budget - s->Budget);
-        if (fetchValid)
+        GiveBudget();
+        Site* site = cache!.Trampolines.Enter(block->Code, s->Budget);
+        if (site == null)
         {
-            fetchLinear = left->Rip & ~0xFFFUL;
-            fetchPhysical = left->PhysicalPage;
+            failure?.Throw();
+            return;
         }
 
+        Block* left = site->Block;
+        s->InstructionCount = s->CountBase - (ulong)s->Budget;
+        NoteFetchedFrom(left);
         Counters.Exits[(int)site->Kind]++;
         switch (site->Kind)
         {
-            case SiteKind.Operation:
-                s->InstructionCount -= (ulong)left->Counted;
-                Op* op = left->Ops + site->Index;
-                s->BlockStart = left->Ops;
-                s->BlockEnd = op + 1;
-                Counters.NoteOperation(op->Code);
-                Retire(left->Ops, op, op->Run(s, op));
-                break;
             case SiteKind.Vectors:
-                s->InstructionCount -= (ulong)left->Counted;
+                s->InstructionCount -= (ulong)left->Count;
                 s->Rip = left->Rip;
-                Execute(left->Ops, left->Count);
+                Execute(OpsOf(left), left->Count);
                 break;
             case SiteKind.Budget:
                 s->Rip = left->Rip;
-                Execute(left->Ops, left->Count);
+                Execute(OpsOf(left), left->Count);
                 break;
             case SiteKind.Link:
                 s->Rip = site->Target;
@@ -93,6 +90,131 @@ internal sealed unsafe partial class Vcpu
                 jumpIsPending = true;
                 break;
         }
+    }
+
+    private void GiveBudget()
+    {
+        CpuState* s = State;
+        ulong budget = Math.Min(runUntil - s->InstructionCount - Margin, long.MaxValue);
+        s->Budget = (long)budget;
+        s->CountBase = s->InstructionCount + budget;
+    }
+
+    // Code jumps from page to page unseen; the page it is in now counts as the one fetched from last.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void NoteFetchedFrom(Block* block)
+    {
+        if (fetchValid)
+        {
+            fetchLinear = block->Rip & ~0xFFFUL;
+            fetchPhysical = block->PhysicalPage;
+        }
+    }
+
+    /// <summary>
+    /// Called by translated code for an operation it does not do itself, all state saved. The address where code goes on, all
+    /// state loaded again; 0 if <see cref="Run"/> must look at what happened.
+    /// </summary>
+    [UnmanagedCallersOnly]
+    internal static nint RunOperation(Site* site, CpuState* s)
+    {
+        Vcpu cpu = Of(s);
+        try
+        {
+            return cpu.RunOperation(site);
+        }
+        catch (Exception exception)
+        {
+            // Nothing may be thrown through the frames of emitted code: it goes on behind them.
+            cpu.failure = ExceptionDispatchInfo.Capture(exception);
+            return 0;
+        }
+    }
+
+    private nint RunOperation(Site* site)
+    {
+        CpuState* s = State;
+        Block* block = site->Block;
+        Op* ops = OpsOf(block);
+        Op* op = ops + site->Index;
+        s->InstructionCount = s->CountBase - (ulong)s->Budget - (ulong)block->Count;
+        s->Rip = op->Rip;
+        s->BlockStart = ops;
+        s->BlockEnd = op + 1;
+        NoteFetchedFrom(block);
+        Counters.NoteOperation(op->Code);
+        Step step = op->Run(s, op);
+        bool vectorsReady = VectorsReady;
+        if (step == Step.Next && s->BlockEnd != null && site->Resume != 0 && site->Size == 0 && (vectorsReady || s->VectorsReady == 0))
+        {
+            s->BlockStart = null;
+            s->VectorsKept = 1;
+            return (nint)site->Resume;
+        }
+
+        s->VectorsReady = vectorsReady ? (byte)1 : (byte)0;
+        s->VectorsKept = 0;
+        Retire(ops, op, step);
+        return NextCode();
+    }
+
+    // The code at RIP if execution can go on there at once: what Run looks at before it, looked at once more.
+    private nint NextCode()
+    {
+        CpuState* s = State;
+        if (s->Attention != 0 || watchHit || s->Halted != 0 || s->InterruptShadow != 0 || (s->Rflags & (Flags.Tf | Flags.Rf)) != 0
+            || debugExecution || s->InstructionCount >= runUntil)
+        {
+            return 0;
+        }
+
+        if (!currentModeValid)
+        {
+            currentMode = CodeMode;
+            currentModeValid = true;
+        }
+
+        Block* block = FindTranslated(s->Rip);
+        if (block == null || !CanEnter(block, runUntil - s->InstructionCount))
+        {
+            return 0;
+        }
+
+        fetchLinear = s->Rip & ~0xFFFUL;
+        fetchPhysical = block->PhysicalPage;
+        fetchValid = true;
+        GiveBudget();
+        return block->Code;
+    }
+
+    /// <summary>Called by translated code for the code at an address; 0 if it must be looked for, or made, at leisure.</summary>
+    [UnmanagedCallersOnly]
+    internal static nint FindCode(ulong rip, Site* site, CpuState* s)
+    {
+        Vcpu cpu = Of(s);
+        cpu.Counters.Searches++;
+        Block* block = cpu.FindTranslated(rip);
+        if (block == null || block->Code == 0)
+        {
+            return 0;
+        }
+
+        cpu.cache!.AddJump(Translator.ModeOf(block->Mode), rip, block->Code, cpu.Tlb.FetchIndexOf(rip));
+        return block->Code;
+    }
+
+    // A block of 64-bit code whose page's fetch translation is in the TLB.
+    private Block* FindTranslated(ulong rip)
+    {
+        SoftTlb.Translation* slot = Tlb.FetchSlot(rip);
+        if ((currentMode & CodeMode.Bits64) == 0 || slot->Tag != ((rip & ~0xFFFUL) | 1)
+            || !Paging.Allows(State, slot->Leaf, AccessKind.Fetch, State->Cpl == 3 ? AccessMode.User : AccessMode.Supervisor))
+        {
+            return null;
+        }
+
+        Block* block = blocks.Find(rip, slot->Leaf >> 12, currentMode, csBase: 0);
+        return block == null || block->Breakpoint != 0 ? null : block;
     }
 
     // The next block is found: whoever wanted to go there finds it alone from now on.
@@ -115,9 +237,9 @@ internal sealed unsafe partial class Vcpu
                 Translator.Link(link, block);
             }
         }
-        else if (jump && pendingJump == block->Rip)
+        else if (jump && pendingJump == block->Rip && Tlb.FetchIndexOf(block->Rip) is var slot and >= 0)
         {
-            cache!.AddJump(Translator.ModeOf(block->Mode), block->Rip, block->Code);
+            cache!.AddJump(Translator.ModeOf(block->Mode), block->Rip, block->Code, slot);
         }
     }
 

@@ -35,9 +35,8 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     private readonly PhysicalSpace space;
     private readonly VirtualClock clock;
     private readonly IMachineSignals signals;
-    private readonly BlockCache blocks = new();
+    private readonly BlockCache blocks;
     private readonly Decoder decoder;
-    private int attention;
     private bool nmiBlocked;
     private ulong fetchLinear;
     private ulong fetchPhysical;
@@ -48,6 +47,8 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     {
         Index = index;
         this.space = space;
+        PhysicalRange last = space.Ram[^1];
+        blocks = new BlockCache((last.Start + last.Length) / GuestMemory.PageSize);
         this.clock = clock;
         this.signals = signals;
         Random = random;
@@ -59,11 +60,12 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
         Msrs = new Msrs(this);
         decoder = new Decoder(this);
         Tlb = new SoftTlb(cache is null ? null : cache.Tlb);
+        inFast = (byte*)NativeMemory.AllocZeroed((nuint)(space.Memory.Size / GuestMemory.PageSize));
         if (cache is not null)
         {
             Translator = new Translator(cache, Tlb);
             Tlb.FetchDropped = cache.FetchDropped;
-            blocks.PageDropped = Tlb.DropJumpsTo;
+            blocks.Dropped = block => cache.Forget((Block*)block);
         }
 
         blocks.Cleared = BlocksCleared;
@@ -73,6 +75,8 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     internal int Index { get; }
 
     internal CpuState* State { get; }
+
+    private ref int Attention => ref State->Attention;
 
     internal SoftTlb Tlb { get; }
 
@@ -105,7 +109,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     /// <summary>Makes <see cref="Run"/> return at the next instruction boundary.</summary>
     internal void Leave()
     {
-        attention |= LeaveRun;
+        Attention |= LeaveRun;
         State->BlockEnd = null;
     }
 
@@ -113,9 +117,10 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     internal VcpuExit Run(ulong until, bool skipBreakpoint)
     {
         CpuState* s = State;
+        runUntil = until;
         while (true)
         {
-            if (attention != 0 && TakeAttention())
+            if (Attention != 0 && TakeAttention())
             {
                 return VcpuExit.Budget;
             }
@@ -139,7 +144,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
             Block* block = null;
             if (fetchValid && currentModeValid && (currentMode & CodeMode.Bits64) != 0 && (s->Rip & ~0xFFFUL) == fetchLinear)
             {
-                block = blocks.FindJump(s->Rip, fetchPhysical, currentMode);
+                block = blocks.Find(s->Rip, fetchPhysical, currentMode, csBase: 0);
             }
 
             if (block == null && !TryFetch(out block))
@@ -169,14 +174,16 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
                 ulong budget = until - s->InstructionCount;
                 if (CanEnter(block, budget))
                 {
-                    RunTranslated(block, until);
+                    RunTranslated(block);
                     continue;
                 }
 
-                Execute(block->Ops, budget < (ulong)block->Count ? (int)budget : block->Count);
+                Execute(OpsOf(block), budget < (ulong)block->Count ? (int)budget : block->Count);
             }
         }
     }
+
+    private Op* OpsOf(Block* block) => block->Ops != null ? block->Ops : decoder.Redecode(block);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Execute(Op* first, int count)
@@ -235,7 +242,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
         s->InterruptShadow = 0;
         s->Rflags &= ~Flags.Rf;
         ulong deliveredBefore = delivered;
-        Execute(block->Ops, 1);
+        Execute(OpsOf(block), 1);
         if (trap && delivered == deliveredBefore)
         {
             pendingDebug |= DebugStep;
@@ -247,9 +254,9 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     private bool TakeAttention()
     {
         CpuState* s = State;
-        if ((attention & LeaveRun) != 0)
+        if ((Attention & LeaveRun) != 0)
         {
-            attention &= ~LeaveRun;
+            Attention &= ~LeaveRun;
             return true;
         }
 
@@ -258,23 +265,23 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
             TakePendingDebug();
         }
 
-        if ((attention & (InitPending | StartUpPending)) != 0)
+        if ((Attention & (InitPending | StartUpPending)) != 0)
         {
             TakeInitOrStartUp();
         }
 
-        if ((attention & NmiPending) != 0 && !nmiBlocked && s->InterruptShadow == 0)
+        if ((Attention & NmiPending) != 0 && !nmiBlocked && s->InterruptShadow == 0)
         {
-            attention &= ~NmiPending;
+            Attention &= ~NmiPending;
             nmiBlocked = true;
             s->Halted = 0;
             Deliver(Fault.Nmi, 0, EventKind.External);
         }
-        else if ((attention & InterruptMaybe) != 0 && s->InterruptShadow == 0)
+        else if ((Attention & InterruptMaybe) != 0 && s->InterruptShadow == 0)
         {
             if (!Apic.HasInterrupt)
             {
-                attention &= ~InterruptMaybe;
+                Attention &= ~InterruptMaybe;
             }
             else if ((s->Rflags & Flags.If) != 0)
             {
@@ -290,7 +297,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
 
     void IVcpuSignals.InterruptChanged()
     {
-        attention |= InterruptMaybe;
+        Attention |= InterruptMaybe;
         State->BlockEnd = null;
     }
 
@@ -298,25 +305,25 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
 
     void IVcpuSignals.Init()
     {
-        attention |= InitPending;
+        Attention |= InitPending;
         State->BlockEnd = null;
     }
 
     void IVcpuSignals.StartUp(byte vector)
     {
         startUpVector = vector;
-        attention |= StartUpPending;
+        Attention |= StartUpPending;
         State->BlockEnd = null;
     }
 
     internal void InjectNmi()
     {
-        attention |= NmiPending;
+        Attention |= NmiPending;
         State->BlockEnd = null;
     }
 
     /// <summary>True when only an interrupt or NMI that can come could wake a halted CPU: nothing is deliverable now.</summary>
-    internal bool CanWake => (attention & NmiPending) != 0 || ((State->Rflags & Flags.If) != 0 && Apic.HasInterrupt);
+    internal bool CanWake => (Attention & NmiPending) != 0 || ((State->Rflags & Flags.If) != 0 && Apic.HasInterrupt);
 
     /// <summary>IF is set: an interrupt could end HLT.</summary>
     internal bool InterruptsEnabled => (State->Rflags & Flags.If) != 0;
@@ -374,6 +381,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
         decoder.Dispose();
         blocks.Dispose();
         Tlb.Dispose();
+        NativeMemory.Free(inFast);
         if (cache is null)
         {
             NativeMemory.AlignedFree(State);

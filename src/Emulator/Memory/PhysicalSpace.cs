@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Emulator.Devices;
 
 namespace Emulator.Memory;
@@ -5,12 +6,17 @@ namespace Emulator.Memory;
 /// <summary>The guest-physical address space: RAM where <see cref="PhysicalLayout"/> puts it, devices elsewhere.</summary>
 public sealed unsafe class PhysicalSpace
 {
+    private readonly ulong lowPages;
+    private readonly ulong highPages;
+
     /// <summary>Lays <paramref name="memory"/> out; devices are reached through <paramref name="bus"/>.</summary>
     public PhysicalSpace(GuestMemory memory, IoBus bus)
     {
         Memory = memory;
         Bus = bus;
         Ram = RamMap.Ranges(memory.Size);
+        lowPages = Math.Min(memory.Size, PhysicalLayout.LowRamLimit) / GuestMemory.PageSize;
+        highPages = (memory.Size / GuestMemory.PageSize) - lowPages;
     }
 
     /// <summary>RAM's pages.</summary>
@@ -22,18 +28,32 @@ public sealed unsafe class PhysicalSpace
     /// <summary>Where RAM shows, ascending.</summary>
     public IReadOnlyList<PhysicalRange> Ram { get; }
 
-    /// <summary>The RAM page behind a physical page number; false where there is no RAM.</summary>
+    /// <summary>The RAM page behind a physical page number; false where there is no RAM. Answers as <see cref="RamMap.TryFind"/> does.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryRamPage(ulong physicalPage, out ulong ramPage)
     {
-        bool found = RamMap.TryFind(Memory.Size, physicalPage << 12, out ulong offset, out _);
-        ramPage = offset >> 12;
-        return found;
+        const ulong VgaPage = PhysicalLayout.VgaStart / GuestMemory.PageSize;
+        const ulong VgaPages = (PhysicalLayout.VgaEnd / GuestMemory.PageSize) - VgaPage;
+        const ulong HighPage = PhysicalLayout.HighRamStart / GuestMemory.PageSize;
+        ramPage = physicalPage;
+        if (physicalPage < lowPages)
+        {
+            return physicalPage - VgaPage >= VgaPages;
+        }
+
+        ramPage = physicalPage - HighPage + lowPages;
+        return physicalPage - HighPage < highPages;
     }
+
+    /// <summary>Where a RAM page shows; the part of it that lies behind the VGA window shows nowhere.</summary>
+    internal ulong PhysicalPageOf(ulong ramPage) =>
+        ramPage < lowPages ? ramPage : ramPage - lowPages + (PhysicalLayout.HighRamStart / GuestMemory.PageSize);
 
     /// <summary>Host address of a RAM page for writing.</summary>
     internal byte* WritableRamPage(ulong ramPage) => Memory.WritePage(ramPage);
 
     /// <summary>Reads a naturally placed 64-bit table entry; all ones where there is no RAM.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal ulong ReadTable64(ulong physical) =>
         TryRamPage(physical >> 12, out ulong page) ? *(ulong*)(Memory.ReadPage(page) + (physical & 0xFF8)) : ulong.MaxValue;
 

@@ -9,7 +9,12 @@ namespace Emulator.Translation;
 /// </summary>
 internal sealed unsafe class CodeCache : IDisposable
 {
-    internal const int JumpEntries = 4096;
+    internal const int JumpEntries = 1 << JumpBits;
+    private const int JumpBits = 14;
+
+    /// <summary>What a jump cache is indexed by: the address, exclusive-or the same shifted right by so much.</summary>
+    internal const int JumpShift = 12;
+
     private const int Modes = 3, MaxLinks = 1 << 18;
     private const nuint TlbOffset = 4096;
     private const nuint JumpsOffset = TlbOffset + ((SoftTlb.FastBytes + 4095) & ~4095u);
@@ -83,7 +88,7 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Address of a mode's jump cache: pairs of guest address and code.</summary>
     internal uint JumpCache(AccessMode mode) => (uint)((nuint)start + JumpsOffset) + ((uint)mode * JumpEntries * 16);
 
-    internal static uint JumpIndex(ulong rip) => (uint)(rip ^ (rip >> 8)) & (JumpEntries - 1);
+    internal static uint JumpIndex(ulong rip) => (uint)(rip ^ (rip >> JumpShift)) & (JumpEntries - 1);
 
     internal Site* AddSite()
     {
@@ -93,8 +98,8 @@ internal sealed unsafe class CodeCache : IDisposable
         return site;
     }
 
-    /// <summary>Lets jumps to an address find its code as long as the page's fetch translation stays.</summary>
-    internal void AddJump(AccessMode mode, ulong rip, nint code)
+    /// <summary>Lets jumps to an address find its code as long as its page's fetch translation stays in its slot.</summary>
+    internal void AddJump(AccessMode mode, ulong rip, nint code, int slot)
     {
         if (freeLink == MaxLinks)
         {
@@ -104,7 +109,6 @@ internal sealed unsafe class CodeCache : IDisposable
         uint entry = JumpCache(mode) + (JumpIndex(rip) * 16);
         ((ulong*)entry)[0] = rip;
         ((ulong*)entry)[1] = (ulong)code;
-        int slot = SoftTlb.FetchIndexOf(rip);
         linkEntries[freeLink] = entry;
         linkNext[freeLink] = slotHeads[slot];
         slotHeads[slot] = freeLink++;
@@ -119,6 +123,18 @@ internal sealed unsafe class CodeCache : IDisposable
         }
 
         slotHeads[slot] = -1;
+    }
+
+    /// <summary>A block is gone: no jump leads to it any more.</summary>
+    internal void Forget(Block* block)
+    {
+        ulong* entry = (ulong*)(JumpCache(Translator.ModeOf(block->Mode)) + (JumpIndex(block->Rip) * 16));
+        if (entry[1] == (ulong)block->Code)
+        {
+            Forget(entry);
+        }
+
+        Translator.Unlink(block);
     }
 
     /// <summary>Throws all code away.</summary>

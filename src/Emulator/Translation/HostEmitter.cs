@@ -48,6 +48,96 @@ internal sealed unsafe class HostEmitter
         Byte(0xC0 | ((reg & 7) << 3) | (rm & 7));
     }
 
+    /// <summary>One of the eight operations of opcode 81h on a 32-bit register (SDM vol. 2D table A-6, group 1).</summary>
+    internal void Immediate(int operation, int register, int value)
+    {
+        Rex(false, 0, 0, register);
+        Byte(0x81);
+        Byte(0xC0 | (operation << 3) | (register & 7));
+        Int32(value);
+    }
+
+    /// <summary>One of the eight operations of opcode C1h on a 32-bit register (group 2).</summary>
+    internal void Shift(int operation, int register, int count)
+    {
+        Rex(false, 0, 0, register);
+        Byte(0xC1);
+        Byte(0xC0 | (operation << 3) | (register & 7));
+        Byte(count);
+    }
+
+    /// <summary>An opcode of 8-bit operands, or its neighbour for 16, 32 or 64 bits, on two registers.</summary>
+    internal void Sized(int opcode, int size, int reg, int rm)
+    {
+        SizedOpcode(opcode, size, reg, rm);
+        Byte(0xC0 | ((reg & 7) << 3) | (rm & 7));
+    }
+
+    /// <summary>The same on one register, the other field extending the opcode.</summary>
+    internal void SizedUnary(int opcode, int extension, int size, int rm)
+    {
+        SizedOpcode(opcode, size, 0, rm);
+        Byte(0xC0 | (extension << 3) | (rm & 7));
+    }
+
+    /// <summary>The same with an immediate.</summary>
+    internal void SizedImmediate(int opcode, int extension, int size, int rm, int value)
+    {
+        SizedUnary(opcode, extension, size, rm);
+        Sized(size, value);
+    }
+
+    /// <summary>The same on a register and a slot of the frame.</summary>
+    internal void SizedFrame(int opcode, int size, int reg, int offset)
+    {
+        SizedOpcode(opcode, size, reg, Host.Rsp);
+        Memory(reg, Host.Rsp, offset);
+    }
+
+    /// <summary>An immediate of an operation of so many bytes.</summary>
+    internal void Sized(int size, int value)
+    {
+        if (size == 1)
+        {
+            Byte(value);
+        }
+        else if (size == 2)
+        {
+            Byte(value);
+            Byte(value >> 8);
+        }
+        else
+        {
+            Int32(value);
+        }
+    }
+
+    /// <summary>Prefixes and opcode alone. With 8-bit operands REX is always there, so that 4 to 7 mean SPL to DIL.</summary>
+    internal void SizedOpcode(int opcode, int size, int reg, int rm)
+    {
+        if (size == 2)
+        {
+            Byte(0x66);
+        }
+
+        int rex = (size == 8 ? 8 : 0) | ((reg & 8) >> 1) | ((rm & 8) >> 3);
+        if (rex != 0 || size == 1)
+        {
+            Byte(0x40 | rex);
+        }
+
+        Byte(opcode | (size == 1 ? 0 : 1));
+    }
+
+    /// <summary>A sign-extended constant into a slot of the frame.</summary>
+    internal void FrameConstant(int offset, int value, bool wide = true)
+    {
+        Rex(wide, 0, 0, 0);
+        Byte(0xC7);
+        Memory(0, Host.Rsp, offset);
+        Int32(value);
+    }
+
     /// <summary>MOV between 64-bit registers.</summary>
     internal void Move(int to, int from) => RegReg(0x8B, to, from);
 
@@ -117,10 +207,7 @@ internal sealed unsafe class HostEmitter
     }
 
     /// <summary>Loads a constant by the shortest encoding that leaves the flags alone.</summary>
-    /// <remarks>
-    /// Never inlined: where the constant is a function's address, not known before the program is linked, the native
-    /// compiler of .NET 10 takes it to fit 32 bits.
-    /// </remarks>
+    // Never inlined: the ahead-of-time compiler folds comparisons of a function's address as if it were below 4 GiB.
     [MethodImpl(MethodImplOptions.NoInlining)]
     internal void MoveConstant(int to, ulong value)
     {
@@ -156,10 +243,34 @@ internal sealed unsafe class HostEmitter
         Byte(count);
     }
 
+    /// <summary>The opcode of JMP rel32.</summary>
+    internal const byte JumpOpcode = 0xE9;
+
+    // NOP of five bytes: 0F 1F 44 00 00; from the second on as a number.
+    private const byte NothingFirst = 0x0F;
+    private const int NothingRest = 0x0000_441F;
+
+    /// <summary>Makes a JMP rel32 whose displacement stands at <paramref name="place"/> do nothing.</summary>
+    internal static void PatchNothing(byte* place)
+    {
+        place[-1] = NothingFirst;
+        *(int*)place = NothingRest;
+    }
+
+    /// <summary>Whether <see cref="PatchNothing"/> was there.</summary>
+    internal static bool IsNothing(byte* place) => place[-1] == NothingFirst && *(int*)place == NothingRest;
+
     /// <summary>JMP rel32.</summary>
     internal void Jump(byte* target)
     {
-        Byte(0xE9);
+        Byte(JumpOpcode);
+        Int32((int)(target - (At + 4)));
+    }
+
+    /// <summary>CALL rel32.</summary>
+    internal void Call(byte* target)
+    {
+        Byte(0xE8);
         Int32((int)(target - (At + 4)));
     }
 

@@ -25,7 +25,15 @@ internal enum Form : byte
     ByteSwap,
     Divide,
     ClearInterrupts,
+    SetInterrupts,
     ClearDirection,
+    SwapGs,
+    ReadTimeStamp,
+    ReadSelector,
+    ReadControl,
+    PushFlags,
+    RepeatStore,
+    RepeatMove,
     Jump,
     JumpIf,
     JumpIndirect,
@@ -48,18 +56,18 @@ internal enum Roles : byte
 }
 
 /// <summary>Which instructions are translated, and how; the flags they read and leave. The source of both is Iced and SDM vol. 2.</summary>
-internal static unsafe class Operations
+internal static unsafe partial class Operations
 {
     /// <summary>The status flags as Iced numbers them.</summary>
     internal const int Status = (int)(RflagsBits.OF | RflagsBits.SF | RflagsBits.ZF | RflagsBits.AF | RflagsBits.CF | RflagsBits.PF);
 
     internal static bool HasModRm(in Instruction instruction, Form form) =>
         form is Form.Generic or Form.Vector or Form.Lea or Form.Divide or Form.JumpIndirect or Form.CallIndirect
-        || (form is Form.Push or Form.Pop && instruction.Op0Kind == OpKind.Memory)
         || (form == Form.Push && instruction.Code is Code.Push_rm64);
 
-    internal static Form FormOf(in Instruction instruction, Op* op, bool user)
+    internal static Form FormOf(in Instruction instruction, Op* op, AccessMode mode)
     {
+        bool user = mode == AccessMode.User;
         if (instruction.CodeSize != CodeSize.Code64 || (op->Flags & OpFlags.Undefined) != 0)
         {
             return Form.None;
@@ -72,8 +80,10 @@ internal static unsafe class Operations
                 or Mnemonic.Test:
                 return IsAccumulator(instruction.Code) ? Form.Verbatim : GenericForm(instruction);
             case Mnemonic.Mov:
-                return instruction.Op0Register.IsSegmentRegister() || instruction.Op1Register.IsSegmentRegister() || IsSystem(instruction.Op0Register)
-                    || IsSystem(instruction.Op1Register) || IsOffset(instruction.Code) ? Form.None
+                return instruction.Op1Register.IsSegmentRegister() ? memory || op->OperandSize == 2 ? Form.None : Form.ReadSelector
+                    : instruction.Op1Register is Register.CR0 or Register.CR2 or Register.CR3 or Register.CR4 && !user ? Form.ReadControl
+                    : instruction.Op0Register.IsSegmentRegister() || IsSystem(instruction.Op0Register) || IsSystem(instruction.Op1Register)
+                        || IsOffset(instruction.Code) ? Form.None
                     : instruction.Code is Code.Mov_r64_imm64 or Code.Mov_r32_imm32 ? Form.MoveConstant
                     : instruction.Code is Code.Mov_r8_imm8 or Code.Mov_r16_imm16 ? Form.None
                     : GenericForm(instruction);
@@ -98,14 +108,30 @@ internal static unsafe class Operations
             case Mnemonic.Div or Mnemonic.Idiv:
                 return op->OperandSize is 4 or 8 ? Form.Divide : Form.None;
             case Mnemonic.Push:
-                return op->MemorySize != 0 ? Form.None
-                    : instruction.Code is Code.Push_r64 or Code.Pushq_imm8 or Code.Pushq_imm32 ? Form.Push : Form.None;
+                return instruction.Code is Code.Push_r64 or Code.Push_rm64 or Code.Pushq_imm8 or Code.Pushq_imm32 ? Form.Push : Form.None;
+            case Mnemonic.Pushfq:
+                return Form.PushFlags;
             case Mnemonic.Pop:
-                return instruction.Code == Code.Pop_r64 && instruction.Op0Register != Register.RSP ? Form.Pop : Form.None;
+                return instruction.Code == Code.Pop_r64 ? Form.Pop : Form.None;
             case Mnemonic.Leave:
                 return instruction.Code == Code.Leaveq ? Form.Leave : Form.None;
             case Mnemonic.Cli:
                 return user ? Form.None : Form.ClearInterrupts;
+            case Mnemonic.Sti:
+                return user ? Form.None : Form.SetInterrupts;
+            case Mnemonic.Clac:
+                // Only with AC clear already is a guest in this mode.
+                return mode == AccessMode.Supervisor ? Form.Nothing : Form.None;
+            case Mnemonic.Swapgs:
+                return user ? Form.None : Form.SwapGs;
+            case Mnemonic.Rdtsc or Mnemonic.Rdtscp:
+                return Form.ReadTimeStamp;
+            case Mnemonic.Stosb or Mnemonic.Stosw or Mnemonic.Stosd or Mnemonic.Stosq:
+                return op->Flags.HasFlag(OpFlags.Rep) && op->AddressShift == 0 ? Form.RepeatStore : Form.None;
+            case Mnemonic.Movsb or Mnemonic.Movsw or Mnemonic.Movsq:
+            case Mnemonic.Movsd when instruction.Code == Code.Movsd_m32_m32:
+                return op->Flags.HasFlag(OpFlags.Rep) && op->AddressShift == 0 && op->SegmentBase == Cpu.Decoder.SegmentBaseOf(SegmentIndex.Flat)
+                    ? Form.RepeatMove : Form.None;
             case Mnemonic.Cld:
                 return Form.ClearDirection;
             case Mnemonic.Jmp:
@@ -205,7 +231,8 @@ internal static unsafe class Operations
                 return (int)RflagsBits.CF;
             case Mnemonic.Bsf or Mnemonic.Bsr or Mnemonic.Tzcnt or Mnemonic.Lzcnt:
                 return Status;
-            case Mnemonic.Div or Mnemonic.Idiv:
+            // MOV of a control register leaves them undefined; we leave them alone.
+            case Mnemonic.Div or Mnemonic.Idiv or Mnemonic.Mov:
                 return 0;
             default:
                 return (int)instruction.RflagsModified & Status;

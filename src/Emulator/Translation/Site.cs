@@ -40,14 +40,17 @@ internal unsafe struct Site
     /// <summary>The operation's place in its block.</summary>
     [FieldOffset(20)] internal ushort Index;
 
-    [FieldOffset(22)] internal SiteKind Kind;
-
-    /// <summary>Bytes of the access.</summary>
-    [FieldOffset(23)] internal byte Size;
+    /// <summary>Bytes of the access, 0 where there is none.</summary>
+    [FieldOffset(22)] internal byte Size;
 
     /// <summary>1 if the access writes.</summary>
-    [FieldOffset(24)] internal byte Writes;
+    [FieldOffset(23)] internal byte Writes;
 
-    /// <summary>1 if a link is left with the flags in the host's flags.</summary>
-    [FieldOffset(25)] internal byte FlagsInHost;
+    /// <summary>Of a link the code that leaves here, where it leads while its target is not known.</summary>
+    [FieldOffset(20)] internal uint Exit;
+
+    [FieldOffset(24)] internal SiteKind Kind;
+
+    /// <summary>Of a link that leads to a block the address of the next such.</summary>
+    [FieldOffset(28)] internal uint Next;
 }

@@ -11,6 +11,12 @@ internal sealed class TranslationCounters
     /// <summary>Accesses that asked C# for a translation.</summary>
     internal long Misses { get; set; }
 
+    /// <summary>Jumps whose target the jump cache did not know.</summary>
+    internal long Searches { get; set; }
+
+    /// <summary>Operations left to the interpreter.</summary>
+    internal long Interpreted => operations.Sum();
+
     /// <summary>One operation was left to the interpreter.</summary>
     internal void NoteOperation(int code) => operations[code & 8191]++;
 

@@ -1,19 +1,22 @@
 using Emulator.Cpu;
+using Iced.Intel;
 
 namespace Emulator.Translation;
 
 // Instructions that end a block, and the ways from one block to the next.
 internal sealed unsafe partial class Translator
 {
-    private void EmitBranch(Form form, in Encoding e, Op* op, int index)
+    private void EmitBranch(Form form, in Instruction instruction, in Encoding e, Op* op, int index)
     {
         switch (form)
         {
             case Form.Jump:
+                Settle();
                 EmitJump(op->Imm, hot);
                 break;
             case Form.JumpIf:
-                FlagsToHost();
+                FlagsToHost(FlagsNeeded(instruction, index));
+                Settle();
                 byte* place = hot.JumpIf((int)op->Data, cold.At);
                 EmitTaken(op->Imm, place);
                 EmitJump(op->NextRip, hot);
@@ -23,7 +26,7 @@ internal sealed unsafe partial class Translator
                 EmitJumpIndirect();
                 break;
             case Form.Call:
-                BeforeClobber(index);
+                Settle();
                 EmitPushReturn(op, index);
                 EmitJump(op->Imm, hot);
                 break;
@@ -31,7 +34,7 @@ internal sealed unsafe partial class Translator
                 EmitCallIndirect(e, op, index);
                 break;
             default:
-                BeforeClobber(index);
+                Settle();
                 hot.Move(Host.R10, Host.GuestRsp);
                 EmitLookup(index, 8, write: false);
                 EmitAccess(LoadMove, Host.R10);
@@ -44,7 +47,7 @@ internal sealed unsafe partial class Translator
     // The target of an indirect jump in R10, flags saved.
     private void EmitTarget(in Encoding e, Op* op, int index)
     {
-        BeforeClobber(index);
+        Settle();
         if (e.IsMemory)
         {
             EmitAddress(e, op);
@@ -82,13 +85,13 @@ internal sealed unsafe partial class Translator
     private void EmitJumpIndirect()
     {
         uint jumps = cache.JumpCache(mode);
-        hot.Rorx(Host.R11, Host.R10, 8, wide: true);
+        hot.Rorx(Host.R11, Host.R10, CodeCache.JumpShift, wide: true);
         hot.RegReg(ExclusiveOr, Host.R11, Host.R10, wide: false);
-        // shl r11d, 4; and r11d, FFF0h
-        hot.Bytes([0x41, 0xC1, 0xE3, 4, 0x41, 0x81, 0xE3, 0xF0, 0xFF, 0, 0]);
+        hot.Immediate(And, Host.R11, CodeCache.JumpEntries - 1);
+        hot.Shift(ShiftLeft, Host.R11, 4);
         hot.RegMemory(Compare, Host.R10, Host.R11, (int)jumps);
         hot.JumpIf(5, cold.At);
-        EmitLeave(cold, AddSite(SiteKind.Jump, 0), trampolines.LeaveByJump);
+        EmitLeave(cold, AddSite(SiteKind.Jump, 0), trampolines.FindJump);
         // jmp [r11 + jumps + 8]
         hot.Bytes([0x41, 0xFF, 0xA3]);
         hot.Int32((int)jumps + 8);
@@ -126,27 +129,21 @@ internal sealed unsafe partial class Translator
 
     private void EmitLink(ulong target, byte* place)
     {
-        bool fromHost = inHost && !inMemory;
         Site* site = AddSite(SiteKind.Link, 0);
         site->Target = target;
+        site->Exit = (uint)(nuint)cold.At;
         site->Resume = (uint)(nuint)place;
-        site->FlagsInHost = fromHost ? (byte)1 : (byte)0;
-        EmitLeave(cold, site, fromHost ? trampolines.LeaveFromHost : trampolines.Leave);
+        EmitLeave(cold, site, trampolines.Leave);
     }
 
     private void EmitFarJump(ulong target, HostEmitter e)
     {
-        if (inHost && !inMemory)
-        {
-            Trampolines.EmitSaveFlags(e);
-        }
-
         uint entry = cache.JumpCache(mode) + (CodeCache.JumpIndex(target) * 16);
         e.MoveConstant(Host.R10, target);
         e.RegAbsolute(Compare, Host.R10, entry);
         // Over the way out: JE.
         byte* found = e.JumpIf(4, e.At);
-        EmitLeave(e, AddSite(SiteKind.Jump, 0), trampolines.LeaveByJump);
+        EmitLeave(e, AddSite(SiteKind.Jump, 0), trampolines.FindJump);
         HostEmitter.Patch(found, e.At);
         // jmp [entry + 8]
         e.Bytes([0xFF, 0x24, 0x25]);

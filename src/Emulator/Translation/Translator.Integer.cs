@@ -8,21 +8,27 @@ internal sealed unsafe partial class Translator
 {
     private void Emit(in Instruction instruction, ReadOnlySpan<byte> bytes, int index, bool last)
     {
-        Op* op = block->Ops + index;
+        Op* op = ops + index;
         Form form = forms[index];
-        Encoding e = form is Form.None or Form.Verbatim or Form.Nothing ? default : Encoding.Parse(bytes, Operations.HasModRm(instruction, form));
+        Encoding e = form is Form.None or Form.Verbatim or Form.Nothing or (>= Form.ClearInterrupts and < Form.Jump) ? default : Encoding.Parse(bytes, Operations.HasModRm(instruction, form));
+        BeforeInstruction(instruction, index, Operations.Changes(instruction, form, e));
         switch (form)
         {
             case Form.None:
-                EmitLeave(hot, AddSite(SiteKind.Operation, index), inHost && !inMemory ? trampolines.LeaveFromHost : trampolines.Leave);
-                return;
+                EmitOperation(index);
+                if ((op->Flags & OpFlags.EndsBlock) != 0)
+                {
+                    return;
+                }
+
+                break;
             case Form.Generic:
                 EmitGeneric(instruction, e, op, bytes, index);
                 break;
             case Form.Verbatim:
-                TakeFlags(instruction, index);
+                FlagsToHost(FlagsNeeded(instruction, index));
                 hot.Bytes(bytes);
-                AfterWrite(instruction);
+                AfterWrite(instruction, Operations.RecipeOfAccumulator(instruction, op->OperandSize));
                 break;
             case Form.Vector:
                 EmitVector(instruction, e, op, index);
@@ -54,164 +60,29 @@ internal sealed unsafe partial class Translator
             case Form.Divide:
                 EmitDivide(e, op, index);
                 break;
-            case Form.ClearInterrupts:
-                BeforeClobber(index);
-                EmitClear((int)Cpu.Flags.If);
+            case Form.RepeatStore or Form.RepeatMove:
+                EmitRepeat(form, op, index);
                 break;
-            case Form.ClearDirection:
-                BeforeClobber(index);
-                EmitClear((int)Cpu.Flags.Df);
-                break;
-            default:
-                EmitBranch(form, e, op, index);
+            case >= Form.Jump:
+                EmitBranch(form, instruction, e, op, index);
                 return;
+            default:
+                EmitSystem(form, op, index);
+                break;
         }
 
         if (last)
         {
+            Settle();
             EmitJump(op->NextRip, hot);
         }
-    }
-
-    // The same opcode, its registers and its memory operand where the guest's are.
-    private void EmitGeneric(in Instruction instruction, in Encoding e, Op* op, ReadOnlySpan<byte> bytes, int index)
-    {
-        if (NamesHighByte(instruction))
-        {
-            TakeFlags(instruction, index);
-            hot.Bytes(bytes);
-            AfterWrite(instruction);
-            return;
-        }
-
-        Roles roles = Operations.RolesOf(e);
-        bool extends = Operations.ExtendsOpcode(e);
-        bool partialReg = (roles & Roles.ByteReg) != 0 || e.OperandSizePrefix, partialRm = (roles & Roles.ByteRm) != 0 || e.OperandSizePrefix;
-        bool flags = NeedsFlags(instruction, index);
-        int reg = extends ? e.Reg & 7 : HostOf(e.Reg);
-        bool spilledReg = reg < 0;
-        if (e.IsMemory)
-        {
-            BeforeClobber(index);
-            EmitAddress(e, op);
-            EmitLookup(index, op->MemorySize, (roles & Roles.RmWrite) != 0);
-            bool join = spilledReg || flags;
-            if (join)
-            {
-                EmitJoin();
-            }
-
-            if (flags)
-            {
-                FlagsToHost();
-            }
-
-            if (spilledReg)
-            {
-                reg = Host.R10;
-                if (partialReg || (roles & Roles.RegRead) != 0)
-                {
-                    hot.RegFrame(LoadMove, reg, SlotOf(e.Reg));
-                }
-            }
-
-            EmitOpcode(e, reg, join ? 0 : Host.R10, Host.R11, !extends && (roles & Roles.ByteReg) != 0 && e.HasRex);
-            if (join)
-            {
-                hot.Memory(reg, Host.R11, 0);
-            }
-            else
-            {
-                EmitJoined(reg);
-            }
-
-            hot.Bytes(e.Immediate);
-        }
-        else
-        {
-            TakeFlags(instruction, index);
-            int rm = HostOf(e.Rm);
-            if (rm < 0)
-            {
-                rm = Host.R11;
-                if (partialRm || (roles & Roles.RmRead) != 0 || e.Reg == e.Rm)
-                {
-                    hot.RegFrame(LoadMove, rm, SlotOf(e.Rm));
-                }
-            }
-
-            if (spilledReg && e.Reg == e.Rm)
-            {
-                reg = rm;
-            }
-            else if (spilledReg)
-            {
-                reg = Host.R10;
-                if (partialReg || (roles & Roles.RegRead) != 0)
-                {
-                    hot.RegFrame(LoadMove, reg, SlotOf(e.Reg));
-                }
-            }
-
-            EmitOpcode(e, reg, 0, rm, e.HasRex);
-            hot.Byte(0xC0 | ((reg & 7) << 3) | (rm & 7));
-            hot.Bytes(e.Immediate);
-            if ((roles & Roles.RmWrite) != 0)
-            {
-                Keep(e.Rm, rm);
-            }
-        }
-
-        if (!extends && (roles & Roles.RegWrite) != 0)
-        {
-            Keep(e.Reg, reg);
-        }
-
-        AfterWrite(instruction);
-    }
-
-    // Prefixes, REX, map and opcode. F2 and F3 mean nothing here but for POPCNT: the guest's CPU has no TZCNT and LZCNT.
-    private void EmitOpcode(in Encoding e, int reg, int index, int rm, bool forceRex)
-    {
-        if (e.OperandSizePrefix)
-        {
-            hot.Byte(0x66);
-        }
-
-        if (e.Map == 1 && e.Opcode == 0xB8)
-        {
-            hot.Byte(0xF3);
-        }
-
-        EmitRexAndOpcode(e, reg, index, rm, forceRex);
-    }
-
-    private void EmitRexAndOpcode(in Encoding e, int reg, int index, int rm, bool forceRex)
-    {
-        int rex = (e.Wide ? 8 : 0) | ((reg & 8) >> 1) | ((index & 8) >> 2) | ((rm & 8) >> 3);
-        if (rex != 0 || forceRex)
-        {
-            hot.Byte(0x40 | rex);
-        }
-
-        if (e.Map != 0)
-        {
-            hot.Byte(0x0F);
-        }
-
-        if (e.Map > 1)
-        {
-            hot.Byte(e.Map == 2 ? 0x38 : 0x3A);
-        }
-
-        hot.Byte(e.Opcode);
     }
 
     // SSE: XMM registers are the host's own; some operands are general registers.
     private void EmitVector(in Instruction instruction, in Encoding e, Op* op, int index)
     {
         var thunk = (Cpu.Thunks.Thunk*)op->Data;
-        bool flags = NeedsFlags(instruction, index);
+        int flags = FlagsNeeded(instruction, index);
         bool regIsGeneral = e.Map == 1 && e.Opcode is 0x2C or 0x2D or 0x50 or 0xC5 or 0xD7;
         bool rmWritesGeneral = (e.Map == 1 && e.Opcode == 0x7E && e.Mandatory != 0xF3) || (e.Map == 3 && e.Opcode is >= 0x14 and <= 0x17);
         bool rmIsGeneral = rmWritesGeneral || (e.Map == 1 && e.Opcode is 0x6E or 0x2A or 0xC4) || (e.Map == 3 && e.Opcode is 0x20 or 0x22);
@@ -227,21 +98,17 @@ internal sealed unsafe partial class Translator
                 // test r10b, alignment - 1
                 hot.Bytes([0x41, 0xF6, 0xC2, (byte)(thunk->Alignment - 1)]);
                 hot.JumpIf(5, cold.At);
-                EmitLeave(cold, AddSite(SiteKind.Operation, index), trampolines.Leave);
+                EmitOperationCold(index);
             }
 
             EmitLookup(index, thunk->MemorySize, thunk->Memory != Cpu.Thunks.MemoryUse.Read);
-            bool join = spilled || flags;
+            bool join = spilled || flags != 0;
             if (join)
             {
                 EmitJoin();
             }
 
-            if (flags)
-            {
-                FlagsToHost();
-            }
-
+            FlagsToHost(flags, keepR11: true);
             EmitVectorOpcode(e, reg, join ? 0 : Host.R10, Host.R11);
             if (join)
             {
@@ -254,7 +121,7 @@ internal sealed unsafe partial class Translator
         }
         else
         {
-            TakeFlags(instruction, index);
+            FlagsToHost(flags);
             int rm = e.Rm;
             if (rmIsGeneral)
             {
@@ -313,9 +180,19 @@ internal sealed unsafe partial class Translator
     private void EmitPush(in Instruction instruction, in Encoding e, int index)
     {
         BeforeClobber(index);
+        if (e.IsMemory)
+        {
+            EmitAddress(e, ops + index);
+            EmitLookup(index, 8, write: false);
+            EmitAccess(LoadMove, Host.R10);
+            hot.RegFrame(StoreMove, Host.R10, Trampolines.Temporary);
+            EmitPushTemporary(index);
+            return;
+        }
+
         hot.Lea(Host.R10, Host.GuestRsp, -1, 0, -8);
         EmitLookup(index, 8, write: true);
-        if (instruction.Code != Code.Push_r64)
+        if (instruction.Code is not (Code.Push_r64 or Code.Push_rm64))
         {
             EmitStoreConstant((ulong)(long)(instruction.Code == Code.Pushq_imm8 ? instruction.Immediate8to64 : instruction.Immediate32to64));
         }
@@ -329,6 +206,16 @@ internal sealed unsafe partial class Translator
             hot.RegMemory(StoreMove, Read(e.Rm, Host.R10), Host.R11, 0);
         }
 
+        hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, -8);
+    }
+
+    private void EmitPushTemporary(int index)
+    {
+        hot.Lea(Host.R10, Host.GuestRsp, -1, 0, -8);
+        EmitLookup(index, 8, write: true);
+        EmitJoin();
+        hot.RegFrame(LoadMove, Host.R10, Trampolines.Temporary);
+        hot.RegMemory(StoreMove, Host.R10, Host.R11, 0);
         hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, -8);
     }
 
@@ -355,7 +242,10 @@ internal sealed unsafe partial class Translator
         int host = HostOf(e.Rm);
         EmitAccess(LoadMove, host < 0 ? Host.R10 : host);
         Keep(e.Rm, Host.R10);
-        hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, 8);
+        if (e.Rm != Host.Rsp)
+        {
+            hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, 8);
+        }
     }
 
     private void EmitByteSwap(in Encoding e)
@@ -384,7 +274,7 @@ internal sealed unsafe partial class Translator
         }
 
         byte* leave = cold.At;
-        EmitLeave(cold, AddSite(SiteKind.Operation, index), trampolines.Leave);
+        EmitOperationCold(index);
         if ((e.Reg & 7) == 6)
         {
             hot.RegReg(Compare, Host.Rdx, Host.R11, wide);
@@ -406,26 +296,6 @@ internal sealed unsafe partial class Translator
         hot.Rex(wide, 0, 0, Host.R11);
         hot.Byte(0xF7);
         hot.Byte(0xC0 | ((e.Reg & 7) << 3) | (Host.R11 & 7));
-        inHost = false;
-        inMemory = true;
+        hostMask = 0;
     }
-
-    // Clears a bit of RFLAGS that is not a status flag.
-    private void EmitClear(int flag)
-    {
-        hot.Bytes([0x81, 0x24, 0x25]);
-        hot.Int32((int)state + Trampolines.RflagsOffset);
-        hot.Int32(~flag);
-    }
-
-    private void TakeFlags(in Instruction instruction, int index)
-    {
-        if (NeedsFlags(instruction, index))
-        {
-            FlagsToHost();
-        }
-    }
-
-    private static bool NamesHighByte(in Instruction instruction) =>
-        instruction.Op0Register is >= Register.AH and <= Register.BH || instruction.Op1Register is >= Register.AH and <= Register.BH;
 }

@@ -1,4 +1,5 @@
 using Emulator.Cpu;
+using Emulator.Memory;
 
 namespace Emulator.Translation;
 
@@ -66,22 +67,39 @@ internal sealed unsafe partial class Translator
     // R10 is a linear address: leaves R11 + R10 as the host's. What misses goes through C#, or to the interpreter.
     private void EmitLookup(int index, int size, bool write)
     {
+        uint table = EmitHit(size, write);
+        Site* site = AddSite(SiteKind.Operation, index);
+        site->Size = (byte)size;
+        site->Writes = write ? (byte)1 : (byte)0;
+        site->Resume = (uint)(nuint)hot.At;
+        cold.RegMemory(ExclusiveOr, Host.R10, Host.R11, (int)table);
+        SettleCold(index);
+        EmitLeave(cold, site, trampolines.Miss);
+    }
+
+    // The same for a whole run of bytes that starts there: what misses is the interpreter's.
+    private void EmitRunLookup(int index, bool write)
+    {
+        EmitHit(1, write);
+        EmitOperationCold(index);
+        EmitJoin();
+    }
+
+    // The way of a hit; a miss goes to the cold part.
+    private uint EmitHit(int size, bool write)
+    {
         uint table = write ? writeTable : readTable;
         hot.Rorx(Host.R11, Host.R10, 8, wide: false);
-        // and r11d, 3FF0h
-        hot.Bytes([0x41, 0x81, 0xE3, 0xF0, 0x3F, 0, 0]);
+        // and r11d: the index times the size of an entry
+        hot.Bytes([0x41, 0x81, 0xE3]);
+        hot.Int32((SoftTlb.Entries - 1) * sizeof(TlbEntry));
         hot.RegMemory(ExclusiveOr, Host.R10, Host.R11, (int)table);
         // cmp r10, 4096 - size
         hot.Bytes([0x49, 0x81, 0xFA]);
         hot.Int32(4096 - size);
         hot.JumpIf(7, cold.At);
         hot.RegMemory(LoadMove, Host.R11, Host.R11, (int)table + 8);
-        Site* site = AddSite(SiteKind.Operation, index);
-        site->Size = (byte)size;
-        site->Writes = write ? (byte)1 : (byte)0;
-        site->Resume = (uint)(nuint)hot.At;
-        cold.RegMemory(ExclusiveOr, Host.R10, Host.R11, (int)table);
-        EmitLeave(cold, site, trampolines.Miss);
+        return table;
     }
 
     // R11 + R10 becomes R11 alone, and R10 is free.

@@ -7,7 +7,7 @@ namespace Emulator.Translation;
 /// <summary>
 /// Turns a decoded block into host code that does the same, bit for bit, as the interpreter. Guest registers live in the
 /// host registers of the same name (RSP in R9; R9, R10 and R11 in the frame), guest flags in the host's flags as far as
-/// they are alive. What it does not translate ends the block's code: the interpreter runs that one instruction.
+/// they are alive. What it does not translate, C# is called for: the interpreter runs that one instruction.
 /// </summary>
 internal sealed unsafe partial class Translator
 {
@@ -22,11 +22,10 @@ internal sealed unsafe partial class Translator
     private readonly Form[] forms = new Form[Cpu.Decoder.MaxBlockOps];
     private readonly int[] liveBefore = new int[Cpu.Decoder.MaxBlockOps + 1];
     private Block* block;
+    private Op* ops;
     private AccessMode mode;
     private uint readTable;
     private uint writeTable;
-    private bool inHost;
-    private bool inMemory;
 
     internal Translator(CodeCache cache, SoftTlb tlb)
     {
@@ -42,25 +41,20 @@ internal sealed unsafe partial class Translator
     internal long Translated { get; private set; }
 
     /// <summary>Translates a block of 64-bit code and notes the code in it.</summary>
-    internal void Translate(Block* target, ReadOnlySpan<Instruction> instructions, ReadOnlySpan<byte> bytes)
+    internal void Translate(Block* target, Op* operations, ReadOnlySpan<Instruction> instructions, ReadOnlySpan<byte> bytes)
     {
         block = target;
+        ops = operations;
         mode = ModeOf(target->Mode);
         readTable = (uint)(nuint)tlb.ReadTable(mode);
         writeTable = (uint)(nuint)tlb.WriteTable(mode);
-        int count = Classify(instructions);
-        int live = liveBefore[0];
-        block->CodeFromHost = (nint)hot.At;
-        if (live != 0)
-        {
-            Trampolines.EmitSaveFlags(hot);
-        }
-
+        int count = instructions.Length;
+        Classify(instructions);
         block->Code = (nint)hot.At;
-        block->Counted = count;
         EmitEntry(count, forms.AsSpan(0, count).Contains(Form.Vector));
-        inHost = false;
-        inMemory = true;
+        hostMask = 0;
+        inFrame = true;
+        recipe = default;
         int at = 0;
         for (int i = 0; i < count; i++)
         {
@@ -73,8 +67,35 @@ internal sealed unsafe partial class Translator
     }
 
     /// <summary>Makes a jump inside a page go straight to its target from now on.</summary>
-    internal static void Link(Site* site, Block* target) =>
-        HostEmitter.Patch((byte*)site->Resume, (byte*)(site->FlagsInHost != 0 ? target->CodeFromHost : target->Code));
+    internal static void Link(Site* site, Block* target)
+    {
+        site->Next = target->Links;
+        target->Links = (uint)(nuint)site;
+        byte* place = (byte*)site->Resume;
+        HostEmitter.Patch(place, (byte*)target->Code);
+        if (*(int*)place == 0 && place[-1] == HostEmitter.JumpOpcode)
+        {
+            // A jump to what stands behind it.
+            HostEmitter.PatchNothing(place);
+        }
+    }
+
+    /// <summary>Makes jumps that go straight to a block leave translated code again.</summary>
+    internal static void Unlink(Block* target)
+    {
+        for (var site = (Site*)target->Links; site != null; site = (Site*)site->Next)
+        {
+            byte* place = (byte*)site->Resume;
+            if (HostEmitter.IsNothing(place))
+            {
+                place[-1] = HostEmitter.JumpOpcode;
+            }
+
+            HostEmitter.Patch(place, (byte*)site->Exit);
+        }
+
+        target->Links = 0;
+    }
 
     internal static AccessMode ModeOf(CodeMode mode) =>
         (mode & CodeMode.Unchecked) != 0 ? AccessMode.SupervisorUnchecked
@@ -87,33 +108,39 @@ internal sealed unsafe partial class Translator
         return (b, d, c) == (0x6874_7541, 0x6974_6E65, 0x444D_4163);
     }
 
-    // Forms of the instructions up to the first that is not translated, and the flags alive before each.
-    private int Classify(ReadOnlySpan<Instruction> instructions)
+    // The form of each instruction, and the flags alive before it.
+    private void Classify(ReadOnlySpan<Instruction> instructions)
     {
-        int count = 0;
-        while (count < instructions.Length)
+        int count = instructions.Length;
+        for (int i = 0; i < count; i++)
         {
-            forms[count] = Operations.FormOf(instructions[count], block->Ops + count, mode == AccessMode.User);
-            if (forms[count++] == Form.None)
-            {
-                break;
-            }
+            forms[i] = Operations.FormOf(instructions[i], ops + i, mode);
         }
 
-        while (true)
+        // Sti holds interrupts back for one instruction, which must be of the same block.
+        if (forms[count - 1] == Form.SetInterrupts)
         {
-            int live = Operations.Status, cut = -1;
+            forms[count - 1] = Form.None;
+        }
+
+        liveBefore[count] = Operations.Status;
+        bool again;
+        do
+        {
+            again = false;
+            int live = Operations.Status;
             for (int i = count - 1; i >= 0; i--)
             {
                 ref readonly Instruction instruction = ref instructions[i];
                 if (!FlagsAsAmd && forms[i] != Form.None && (Operations.Undefined(instruction) & live) != 0)
                 {
-                    cut = i;
+                    forms[i] = Form.None;
+                    again = true;
                 }
 
                 live &= ~Operations.Overwrites(instruction);
                 live |= (int)instruction.RflagsRead & Operations.Status;
-                if (forms[i] is Form.None or Form.Divide || MayFault(instruction, i))
+                if (forms[i] is Form.None or Form.Divide or Form.SetInterrupts or Form.ReadTimeStamp || MayFault(instruction, i))
                 {
                     live = Operations.Status;
                 }
@@ -121,19 +148,12 @@ internal sealed unsafe partial class Translator
                 liveBefore[i] = live;
             }
 
-            if (cut < 0)
-            {
-                liveBefore[count] = Operations.Status;
-                return count;
-            }
-
-            forms[cut] = Form.None;
-            count = cut + 1;
         }
+        while (again);
     }
 
     private bool MayFault(in Instruction instruction, int index) =>
-        forms[index] is Form.Push or Form.Pop or Form.Leave or Form.Call or Form.CallIndirect or Form.Return
+        forms[index] is Form.Push or Form.PushFlags or Form.RepeatStore or Form.RepeatMove or Form.Pop or Form.Leave or Form.Call or Form.CallIndirect or Form.Return
         || (forms[index] is Form.Generic or Form.Vector or Form.JumpIndirect
             && (instruction.Op0Kind == OpKind.Memory || instruction.Op1Kind == OpKind.Memory));
 
@@ -157,8 +177,7 @@ internal sealed unsafe partial class Translator
             hot.Bytes([0x80, 0x7C, 0x24, Trampolines.Vectors, 0]);
             hot.JumpIf(4, cold.At);
             cold.MoveConstant(Host.R11, (ulong)AddSite(SiteKind.Vectors, 0));
-            cold.Byte(0xE8);
-            cold.Int32((int)(trampolines.LoadVectors - (cold.At + 4)));
+            cold.Call(trampolines.LoadVectors);
             cold.Jump(hot.At);
         }
     }
@@ -169,41 +188,20 @@ internal sealed unsafe partial class Translator
         e.Jump(way);
     }
 
-    // Our own code is about to change the host's flags: the guest's, if alive, are saved once.
-    private void BeforeClobber(int index)
+    // C# runs the instruction, in place of what is emitted for it from here on: nothing of that was executed.
+    private void EmitOperationCold(int index)
     {
-        if (inHost && !inMemory && liveBefore[index] != 0)
-        {
-            Trampolines.EmitSaveFlags(hot);
-        }
-
-        inHost = false;
-        inMemory = true;
+        SettleCold(index);
+        EmitLeave(cold, AddSite(SiteKind.Operation, index), trampolines.Operation);
     }
 
-    // The instruction reads flags, or leaves some alive that it does not write: they must be in the host's.
-    private bool NeedsFlags(in Instruction instruction, int index)
+    // C# runs the instruction, and code goes on behind it.
+    private void EmitOperation(int index)
     {
-        int modified = (int)instruction.RflagsModified & Operations.Status;
-        return ((int)instruction.RflagsRead & Operations.Status) != 0
-            || (modified != 0 && (liveBefore[index + 1] & ~Operations.Overwrites(instruction)) != 0);
-    }
-
-    private void FlagsToHost()
-    {
-        if (!inHost)
-        {
-            Trampolines.EmitRestoreFlags(hot);
-            inHost = true;
-        }
-    }
-
-    private void AfterWrite(in Instruction instruction)
-    {
-        if (((int)instruction.RflagsModified & Operations.Status) != 0)
-        {
-            inHost = true;
-            inMemory = false;
-        }
+        Settle();
+        hostMask = 0;
+        Site* site = AddSite(SiteKind.Operation, index);
+        EmitLeave(hot, site, trampolines.Operation);
+        site->Resume = (ops[index].Flags & OpFlags.EndsBlock) != 0 ? 0 : (uint)(nuint)hot.At;
     }
 }

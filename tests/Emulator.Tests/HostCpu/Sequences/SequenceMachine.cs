@@ -50,7 +50,7 @@ internal sealed unsafe class SequenceMachine : IMachineSignals, IDisposable
         Cpu = engine(space, clock, this, new RandomSource(1));
         Cpu.Apic = new LocalApic(0, new ApicBus(), new PicPair(_ => { }), Cpu, clock, new EventQueue(), Paging.PhysicalBits);
         memory.HostAddressesRevoked = Cpu.HostAddressesRevoked;
-        memory.PageMoved = (_, oldHost) => Cpu.PageMoved(oldHost);
+        memory.PageMoved = (page, _) => Cpu.PageMoved(page);
         foreach ((int offset, int frame, ulong rights) in Pages)
         {
             Map(layout.Start + (ulong)offset, Frame(frame), rights);
