@@ -37,6 +37,27 @@ public sealed class ProcessTests
     }
 
     [Fact]
+    public void Each_process_has_files_of_its_own()
+    {
+        Conversation conversation = Multi(out RichTarget target);
+        conversation.Ask("vAttach;2");
+        target.Open[2].Name = "/toy/other";
+        string first = PacketTests.Hex("/toy/program"), second = PacketTests.Hex("/toy/other");
+
+        // Without a word the chosen process's.
+        Assert.Equal("F-1,2", conversation.Ask($"vFile:open:{first},0,0"));
+        Assert.Equal("F0", conversation.Ask($"vFile:open:{second},0,0"));
+        Assert.Equal("F0", conversation.Ask("vFile:setfs:1"));
+        Assert.Equal("F1", conversation.Ask($"vFile:open:{first},0,0"));
+        Assert.Equal("F-1,2", conversation.Ask($"vFile:open:{second},0,0"));
+        Assert.Equal("F0", conversation.Ask("vFile:setfs:0"));
+        Assert.Equal("F-1,2", conversation.Ask($"vFile:open:{first},0,0"));
+        Assert.Equal("F0", conversation.Ask("vFile:setfs:7"));
+        Assert.Equal("F-1,2", conversation.Ask($"vFile:open:{second},0,0"));
+        Assert.Equal("F-1,16", conversation.Ask("vFile:setfs:x"));
+    }
+
+    [Fact]
     public void Without_extended_mode_the_last_process_ends_the_session()
     {
         Conversation conversation = Multi(out _);

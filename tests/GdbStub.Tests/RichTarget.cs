@@ -78,7 +78,9 @@ internal sealed class RichTarget : FakeTarget, IDebugTarget, ITargetProvider, IP
 
     public int PageSize => 4096;
 
-    public string? Executable => "/toy/program";
+    public string Name { get; set; } = "/toy/program";
+
+    public string? Executable => Name;
 
     public IReadOnlyList<string> Names => ["vmcoreinfo"];
 

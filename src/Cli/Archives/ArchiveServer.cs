@@ -14,11 +14,13 @@ namespace Cli.Archives;
 /// </summary>
 internal sealed partial class ArchiveServer : IAsyncDisposable
 {
-    private readonly Task preparation;
+    private readonly IMachineImage image;
+    private readonly Task<KernelImage?> preparation;
 
-    private ArchiveServer(GdbListener listener, Task preparation)
+    private ArchiveServer(GdbListener listener, IMachineImage image, Task<KernelImage?> preparation)
     {
         Listener = listener;
+        this.image = image;
         this.preparation = preparation;
     }
 
@@ -38,7 +40,7 @@ internal sealed partial class ArchiveServer : IAsyncDisposable
             GdbListener listener = GdbListener.Start(endpoint, provider, logger, expose);
 
             // A debugger takes longer to start than this, and finds it done.
-            return new ArchiveServer(listener, Task.Run(() => Prepare(image, kernels, logger)));
+            return new ArchiveServer(listener, image, Task.Run(() => Prepare(image, kernels, logger)));
         }
         catch
         {
@@ -47,11 +49,15 @@ internal sealed partial class ArchiveServer : IAsyncDisposable
         }
     }
 
+    /// <summary>What can be made of the file's kernel, null when there is none, for one caller at a time.</summary>
+    public async Task<T> WithKernelAsync<T>(Func<KernelImage?, T> make) => make(await preparation);
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         await Listener.DisposeAsync();
         await preparation;
+        image.Dispose();
     }
 
     private static void CheckDebugFile(IMachineImage image, KernelSymbols kernels)
@@ -68,18 +74,16 @@ internal sealed partial class ArchiveServer : IAsyncDisposable
         }
     }
 
-    private static void Prepare(IMachineImage image, KernelSymbols kernels, ILogger logger)
+    private static KernelImage? Prepare(IMachineImage image, KernelSymbols kernels, ILogger logger)
     {
-        using (image)
+        try
         {
-            try
-            {
-                kernels.Prepare(image);
-            }
-            catch (Exception failure)
-            {
-                LogNoSymbols(logger, failure);
-            }
+            return kernels.Prepare(image);
+        }
+        catch (Exception failure)
+        {
+            LogNoSymbols(logger, failure);
+            return null;
         }
     }
 

@@ -157,7 +157,7 @@ internal static class KernelCommands
             text.Append(CultureInfo.InvariantCulture, $"not used: {complaint}\n");
         }
 
-        text.Append(CultureInfo.InvariantCulture, $"to read them anew, after the kernel came up or modules were loaded: gdb's 'file target:{KernelFiles.Path}'\n");
+        text.Append(CultureInfo.InvariantCulture, $"to read them anew, after the kernel came up or modules were loaded: gdb's 'file target:{KernelSymbols.Path}'\n");
         return Problems(image, text.ToString());
     });
 

@@ -13,21 +13,18 @@ namespace Debugging.Kernels;
 /// <param name="look">Gives the kernel while it may be read.</param>
 internal sealed class KernelFiles(KernelSymbols symbols, Func<Func<KernelImage?, SymbolFile?>, SymbolFile?> look) : IVirtualFiles
 {
-    /// <summary>The path of the symbol file.</summary>
-    public const string Path = "/vmlinux";
-
     private KernelImage? madeOf;
     private SymbolFile? made;
     private DebugFile? debugFile;
     private IReadOnlyList<(ulong Start, ulong End)> stackSwitches = [];
 
     /// <inheritdoc/>
-    public string? Executable => Make() is null ? null : Path;
+    public string? Executable => Make() is null ? null : KernelSymbols.Path;
 
     /// <inheritdoc/>
     public bool TryOpen(string path, [NotNullWhen(true)] out IVirtualFile? file)
     {
-        file = path == Path && Make() is { } symbolFile ? new MadeFile(symbolFile)
+        file = path == KernelSymbols.Path && Make() is { } symbolFile ? new MadeFile(symbolFile)
             : debugFile is { BuildId: var id } && path.EndsWith($"/.build-id/{id[..2]}/{id[2..]}.debug", StringComparison.Ordinal) ? OpenDebugFile(debugFile.Path)
             : null;
         return file is not null;

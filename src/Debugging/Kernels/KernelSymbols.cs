@@ -20,6 +20,9 @@ public enum ThreadListing
 /// </summary>
 public sealed class KernelSymbols
 {
+    /// <summary>The path at which a debugger finds the symbol file among the guest's files.</summary>
+    public const string Path = "/vmlinux";
+
     private readonly SymbolFileCache files = new();
 
     /// <summary>What are threads.</summary>
@@ -44,9 +47,12 @@ public sealed class KernelSymbols
     }
 
     /// <summary>The symbol file of a kernel; null when its symbols cannot be read.</summary>
-    internal SymbolFile? FileOf(KernelImage image) => files.Get(image, types: DebugFileOf(image) is null);
+    public SymbolFile? FileOf(KernelImage image) => files.Get(image, types: DebugFileOf(image) is null);
 
     /// <summary>The debug file of a kernel; null when there is none.</summary>
-    internal DebugFile? DebugFileOf(KernelImage image) =>
-        image.BuildId is { } buildId ? DebugFiles?.Find(image.Release, buildId) : null;
+    public DebugFile? DebugFileOf(KernelImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return image.BuildId is { } buildId ? DebugFiles?.Find(image.Release, buildId) : null;
+    }
 }

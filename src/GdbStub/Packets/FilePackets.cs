@@ -33,7 +33,7 @@ internal static class FilePackets
         {
             Fail(session, ReadOnly);
         }
-        else if (session.Target.Files is not { } files || !files.TryOpen(path, out IVirtualFile? file))
+        else if (session.Files is not { } files || !files.TryOpen(path, out IVirtualFile? file))
         {
             Fail(session, NoEntry);
         }
@@ -107,7 +107,7 @@ internal static class FilePackets
 
     public static void ReadLink(GdbSession session, PacketArguments arguments)
     {
-        if (TryPath(arguments.Rest, out string? path) && session.Target.Files?.ReadLink(path) is { } to)
+        if (TryPath(arguments.Rest, out string? path) && session.Files?.ReadLink(path) is { } to)
         {
             byte[] text = Encoding.UTF8.GetBytes(to);
             Succeed(session, (ulong)text.Length);
@@ -119,8 +119,18 @@ internal static class FilePackets
         }
     }
 
-    /// <summary>Every process sees the same files.</summary>
-    public static void SetProcess(GdbSession session, PacketArguments arguments) => Succeed(session, 0);
+    /// <summary>Whose files are meant from now on; 0 for the chosen process, whichever that is.</summary>
+    public static void SetProcess(GdbSession session, PacketArguments arguments)
+    {
+        if (!arguments.TryHex(out ulong process) || !arguments.AtEnd)
+        {
+            Fail(session, Invalid);
+            return;
+        }
+
+        session.FileProcess = (int)Math.Min(process, int.MaxValue);
+        Succeed(session, 0);
+    }
 
     public static void Refuse(GdbSession session, PacketArguments arguments) => Fail(session, ReadOnly);
 
@@ -154,7 +164,7 @@ internal static class FilePackets
     private static bool TryLength(GdbSession session, ReadOnlySpan<byte> name, out ulong length)
     {
         length = 0;
-        if (!TryPath(name, out string? path) || session.Target.Files is not { } files || !files.TryOpen(path, out IVirtualFile? file))
+        if (!TryPath(name, out string? path) || session.Files is not { } files || !files.TryOpen(path, out IVirtualFile? file))
         {
             return false;
         }

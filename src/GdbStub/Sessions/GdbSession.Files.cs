@@ -1,3 +1,4 @@
+using GdbStub.Packets;
 using GdbStub.Targets;
 
 namespace GdbStub.Sessions;
@@ -18,6 +19,12 @@ public sealed partial class GdbSession
 
     /// <summary>The last number given.</summary>
     internal int LastSaved { get; set; }
+
+    /// <summary>The process whose files are opened by name; 0 for the chosen one.</summary>
+    internal int FileProcess { get; set; }
+
+    /// <summary>The files that are opened by name; null when there are none, or that process is not attached.</summary>
+    internal IVirtualFiles? Files => Find(new ThreadId(FileProcess, 0))?.Target.Files;
 
     /// <summary>Keeps an open file; -1 when there are too many.</summary>
     internal int KeepFile(IVirtualFile file)
