@@ -32,7 +32,8 @@ public readonly record struct JournalEntry(
 
 /// <summary>
 /// The last exceptions, interrupts and mode switches of a machine, for whoever debugs it: the guest cannot see it, and it is
-/// no part of the machine's state. Recording allocates nothing. Belongs to the machine's thread, like the machine.
+/// no part of the machine's state. Recording allocates nothing. Belongs to the machine's thread, like the machine; a copy to
+/// whoever made it.
 /// </summary>
 public sealed class ExceptionJournal
 {
@@ -40,18 +41,28 @@ public sealed class ExceptionJournal
     public const int Capacity = 1024;
 
     private readonly JournalEntry[] entries = new JournalEntry[Capacity];
+    private int kept;
 
     /// <summary>Events so far, those that fell out included.</summary>
     public ulong Count { get; private set; }
 
-    /// <summary>Interrupts and NMIs among them.</summary>
+    /// <summary>Interrupts and NMIs among those that were noted here.</summary>
     public ulong Interrupts { get; private set; }
+
+    /// <summary>A journal that goes on behind others' events, which are consecutive by their numbers, oldest first.</summary>
+    public static ExceptionJournal Behind(IReadOnlyList<JournalEntry> events)
+    {
+        var journal = new ExceptionJournal();
+        journal.GoOnBehind(events);
+        return journal;
+    }
 
     /// <summary>Notes an event.</summary>
     public void Record(ulong instructionCount, int vcpu, JournalKind kind, byte vector, uint error, in VcpuGlance registers)
     {
         entries[Count % Capacity] = new JournalEntry(Count + 1, instructionCount, vcpu, kind, vector, error, registers);
         Count++;
+        kept = Math.Min(kept + 1, Capacity);
         if (kind == JournalKind.Interrupt)
         {
             Interrupts++;
@@ -61,7 +72,7 @@ public sealed class ExceptionJournal
     /// <summary>The last <paramref name="most"/> events, oldest first; fewer when there are not so many.</summary>
     public IReadOnlyList<JournalEntry> Last(int most)
     {
-        int count = (int)Math.Min(Math.Min((ulong)Math.Max(most, 0), Count), Capacity);
+        int count = Math.Min(Math.Max(most, 0), kept);
         var last = new JournalEntry[count];
         for (int i = 0; i < count; i++)
         {
@@ -69,5 +80,16 @@ public sealed class ExceptionJournal
         }
 
         return last;
+    }
+
+    internal void GoOnBehind(IReadOnlyList<JournalEntry> events)
+    {
+        ArgumentNullException.ThrowIfNull(events);
+        foreach (JournalEntry one in events)
+        {
+            entries[(one.Number - 1) % Capacity] = one;
+            Count = one.Number;
+            kept = Math.Min(kept + 1, Capacity);
+        }
     }
 }

@@ -71,7 +71,7 @@ public sealed class DebuggerTests(DebianRuns runs)
             Assert.Equal(one.Ask(packet), other.Ask(packet));
         }
 
-        foreach (string command in (string[])["info", $"phys {vcpu.Cr3 & ~0xFFFUL:x} 100", "phys a0000 10", "phys 100000 40"])
+        foreach (string command in (string[])["info", $"phys {vcpu.Cr3 & ~0xFFFUL:x} 100", "phys a0000 10", "phys 100000 40", "journal 100", "where"])
         {
             Assert.Equal(one.Monitor(command), other.Monitor(command));
         }

@@ -103,7 +103,10 @@ internal sealed class LiveDebian : IMachineSupervisor, IAsyncDisposable
             KernelOffset = Verdict.Report.KaslrOffset,
             GuestNanoseconds = Trap.InstructionCount,
             Vmcoreinfo = kernel is null ? null : Encoding.Latin1.GetString(kernel.Info.Text.Span),
-        });
+        })
+        {
+            Journal = ExceptionJournal.Behind(machine.Journal.Last(ArchiveLimits.JournalEvents)),
+        };
     });
 
     public TrapDecision OnExit(IMachineControl machine, MachineExit exit)

@@ -94,7 +94,7 @@ internal static class RegisterCommands
         {
             if (view.Journal is not { } journal)
             {
-                return "an image keeps no journal; one begins when it is forked\n";
+                return "this image has no journal; one begins when it is forked\n";
             }
 
             IReadOnlyList<JournalEntry> entries = journal.Last((int)count);
