@@ -40,8 +40,16 @@ public sealed class ExceptionJournal
     /// <summary>Entries kept.</summary>
     public const int Capacity = 1024;
 
-    private readonly JournalEntry[] entries = new JournalEntry[Capacity];
+    private readonly JournalEntry[] entries;
     private int kept;
+
+    /// <summary>An empty one.</summary>
+    public ExceptionJournal()
+        : this(Capacity)
+    {
+    }
+
+    private ExceptionJournal(int capacity) => entries = new JournalEntry[capacity];
 
     /// <summary>Events so far, those that fell out included.</summary>
     public ulong Count { get; private set; }
@@ -49,10 +57,11 @@ public sealed class ExceptionJournal
     /// <summary>Interrupts and NMIs among those that were noted here.</summary>
     public ulong Interrupts { get; private set; }
 
-    /// <summary>A journal that goes on behind others' events, which are consecutive by their numbers, oldest first.</summary>
-    public static ExceptionJournal Behind(IReadOnlyList<JournalEntry> events)
+    /// <summary>A copy of some events, which are consecutive by their numbers, oldest first; it keeps no more than these.</summary>
+    public static ExceptionJournal Of(IReadOnlyList<JournalEntry> events)
     {
-        var journal = new ExceptionJournal();
+        ArgumentNullException.ThrowIfNull(events);
+        var journal = new ExceptionJournal(Math.Max(events.Count, 1));
         journal.GoOnBehind(events);
         return journal;
     }
@@ -60,9 +69,9 @@ public sealed class ExceptionJournal
     /// <summary>Notes an event.</summary>
     public void Record(ulong instructionCount, int vcpu, JournalKind kind, byte vector, uint error, in VcpuGlance registers)
     {
-        entries[Count % Capacity] = new JournalEntry(Count + 1, instructionCount, vcpu, kind, vector, error, registers);
+        entries[Count % (ulong)entries.Length] = new JournalEntry(Count + 1, instructionCount, vcpu, kind, vector, error, registers);
         Count++;
-        kept = Math.Min(kept + 1, Capacity);
+        kept = Math.Min(kept + 1, entries.Length);
         if (kind == JournalKind.Interrupt)
         {
             Interrupts++;
@@ -76,20 +85,20 @@ public sealed class ExceptionJournal
         var last = new JournalEntry[count];
         for (int i = 0; i < count; i++)
         {
-            last[i] = entries[(Count - (ulong)(count - i)) % Capacity];
+            last[i] = entries[(Count - (ulong)(count - i)) % (ulong)entries.Length];
         }
 
         return last;
     }
 
+    /// <summary>Goes on behind these events, as <see cref="Of"/> takes them.</summary>
     internal void GoOnBehind(IReadOnlyList<JournalEntry> events)
     {
-        ArgumentNullException.ThrowIfNull(events);
         foreach (JournalEntry one in events)
         {
-            entries[(one.Number - 1) % Capacity] = one;
+            entries[(one.Number - 1) % (ulong)entries.Length] = one;
             Count = one.Number;
-            kept = Math.Min(kept + 1, Capacity);
+            kept = Math.Min(kept + 1, entries.Length);
         }
     }
 }

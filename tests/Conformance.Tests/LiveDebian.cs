@@ -105,7 +105,7 @@ internal sealed class LiveDebian : IMachineSupervisor, IAsyncDisposable
             Vmcoreinfo = kernel is null ? null : Encoding.Latin1.GetString(kernel.Info.Text.Span),
         })
         {
-            Journal = ExceptionJournal.Behind(machine.Journal.Last(ArchiveLimits.JournalEvents)),
+            Journal = ExceptionJournal.Of(machine.Journal.Last(ArchiveLimits.JournalEvents)),
         };
     });
 

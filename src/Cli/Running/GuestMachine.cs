@@ -98,7 +98,7 @@ internal sealed partial class GuestMachine : IGuestMachine, IDisposable
         long start = Stopwatch.GetTimestamp();
         var snapshot = new Snapshot(machine.Memory.Freeze(), machine.Save(), info)
         {
-            Journal = ExceptionJournal.Behind(machine.Journal.Last(ArchiveLimits.JournalEvents)),
+            Journal = ExceptionJournal.Of(machine.Journal.Last(ArchiveLimits.JournalEvents)),
         };
         double pause = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         lastCrash = info;

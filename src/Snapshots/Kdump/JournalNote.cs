@@ -54,7 +54,7 @@ internal static class JournalNote
             }
         }
 
-        return ExceptionJournal.Behind(events);
+        return ExceptionJournal.Of(events);
     }
 
     private static void Write(Span<byte> bytes, in JournalEntry entry)
