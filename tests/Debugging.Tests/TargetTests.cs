@@ -247,7 +247,7 @@ public sealed class TargetTests
         string help = Open(new FakeMachine()).Monitor!.Execute(1, "help");
         foreach (string name in new[]
         {
-            "help", "info", "where", "dmesg", "panic", "regs", "journal", "phys", "walk", "maps", "devices", "nmi", "power", "step", "fork", "reset", "quit",
+            "help", "info", "where", "dmesg", "panic", "regs", "journal", "code", "phys", "walk", "maps", "devices", "nmi", "power", "step", "fork", "reset", "quit",
         })
         {
             Assert.Contains(help.Split('\n'), line => line.StartsWith(name + " ", StringComparison.Ordinal) && line.Length > 30);
@@ -286,6 +286,32 @@ public sealed class TargetTests
         Assert.Contains("not an address of this space", target.Monitor.Execute(1, "walk 0x800000000000"), StringComparison.Ordinal);
         Assert.StartsWith("usage", target.Monitor.Execute(1, "walk"), StringComparison.Ordinal);
         Assert.StartsWith("0xffffffff81000004: 4-level", target.Monitor.Execute(1, "walk $pc+4"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Monitor_code_shows_instructions_as_the_mode_has_them()
+    {
+        var machine = new FakeMachine();
+        IDebugTarget target = Open(machine);
+        Assert.Equal(
+            """
+            64-bit code
+            > 0xffffffff81000000: 90  nop
+              0xffffffff81000001: 48ffc0  inc %rax
+              0xffffffff81000004: 488903  mov %rax,(%rbx)
+
+            """,
+            target.Monitor!.Execute(1, "code $pc 3"));
+        Assert.Equal("no memory at 0x0\n", target.Monitor.Execute(1, "code 0"));
+        Assert.StartsWith("usage", target.Monitor.Execute(1, "code 0 1 2"), StringComparison.Ordinal);
+
+        // The same bytes in real mode, in a segment: 16-bit code without REX, whose jumps count from the segment's base.
+        SegmentState[] segments = [.. machine.Vcpus[0].Segments];
+        segments[1] = new SegmentState(0x4000, 0x9B, 0xFFFF, 0x4_0000);
+        machine.Change(vcpu => vcpu with { Cr0 = 0x10, Efer = 0, Rip = 0x0A, Segments = segments });
+        string code = Open(machine).Monitor!.Execute(1, "code 0x40001 8");
+        Assert.StartsWith("16-bit code, segment at 0x40000\n  0x40001: 48  dec %ax\n  0x40002: ffc0  inc %ax\n", code, StringComparison.Ordinal);
+        Assert.EndsWith("\n> 0x4000a: 90  nop\n  0x4000b: ebf3  jmp 0x0\n", code, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -15,6 +15,7 @@ internal sealed class MonitorTable
             new("help", "[COMMAND]", "this list, or one command", (_, name) => Help(name)),
             .. GuestCommands.All,
             .. RegisterCommands.All,
+            .. CodeCommands.All,
             .. MemoryCommands.All,
             .. DeviceCommands.All,
             .. ControlCommands.All,

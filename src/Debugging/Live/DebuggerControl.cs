@@ -195,6 +195,13 @@ internal sealed class DebuggerControl : IRunControl, IProgrammableBreakpoints, I
             }
         }
 
+        // Where the program counter is not the address it was set at (a segment's base is added), gdb finds no breakpoint of its
+        // own at it, takes one that is reported for an old one, and goes on without a word. A plain trap it shows.
+        if (exit.Kind == MachineExitKind.Breakpoint && registers.Rip != registers.LinearPc)
+        {
+            exit = exit with { Kind = MachineExitKind.Stepped };
+        }
+
         return StopReports.Ending(exit, machine.CurrentVcpu, exit.Kind == MachineExitKind.Breakpoint && breakpoints.IsHardware(registers.LinearPc));
     }
 

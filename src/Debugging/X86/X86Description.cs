@@ -42,6 +42,9 @@ internal static class X86Description
     /// <summary>Where each register comes from, by its number.</summary>
     public static readonly (RegisterSource Source, uint Index)[] Sources = [.. SourceList];
 
+    /// <summary>A register by its name.</summary>
+    public static RegisterInfo Register(string name) => Instance.Registers.First(register => register.Name == name);
+
     private static TargetDescription Build() => new(
         "i386:x86-64", "x86_64-unknown-linux", 8, bigEndian: false,
         [
