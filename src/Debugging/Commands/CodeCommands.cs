@@ -53,7 +53,7 @@ internal static class CodeCommands
         var decoder = Iced.Intel.Decoder.Create(bits, new ByteArrayCodeReader(bytes, 0, read), start - segment);
         SymbolTable? symbols = bits == 64 ? context.Kernel(view)?.Symbols : null;
         FormatterOptions style = FormatterOptions.CreateGas();
-        style.UppercaseHex = false;
+        (style.UppercaseHex, style.SmallHexNumbersInDecimal, style.BranchLeadingZeros) = (false, false, false);
         var formatter = new GasFormatter(style, symbols is null ? null : new Names(symbols));
         var line = new StringOutput();
         var text = new StringBuilder();
