@@ -21,7 +21,9 @@ internal static class ControlCommands
         new("reset", "", "start the guest again (live machines only)", (context, _) => context.Connection.Reset is { } reset
             ? reset()
             : "this machine cannot be started again from here; only the debugger that controls a live machine can\n"),
-        new("quit", "", "end the server, and with it the machine", (context, _) => context.Options.Quit?.Invoke() ?? "this server is not ended from a debugger\n"),
+        new("quit", "", "end the server, and with it the machine", (context, _) => !context.Connection.Controls
+            ? NotControlled
+            : context.Options.Quit?.Invoke() ?? "this server is not ended from a debugger\n"),
     ];
 
     private static string Interrupt(MonitorContext context, string argument)
