@@ -17,10 +17,6 @@ internal static unsafe partial class HostMemory
     private const int Map32Bit = 0x40;
     private const int MapNoReserve = 0x4000;
     private const int AdviseDontNeed = 4;
-    private const int AdviseHugePage = 14;
-
-    /// <summary>What the host's large pages are aligned to.</summary>
-    private const nuint HugePage = 2 << 20;
 
     /// <summary>
     /// Takes <paramref name="length"/> bytes of address space, aligned to <paramref name="alignment"/> (a power of two),
@@ -37,7 +33,6 @@ internal static unsafe partial class HostMemory
         }
 
         Release(aligned + length, alignment - before);
-        PreferHugePages(aligned, length);
         return aligned;
     }
 
@@ -75,22 +70,9 @@ internal static unsafe partial class HostMemory
     public static byte* MapCode(nuint length)
     {
         const int Protection = ProtectRead | ProtectWrite | ProtectExecute;
-        byte* start = MemoryMap(null, length + HugePage, Protection, MapPrivate | MapAnonymous | Map32Bit, -1, 0);
-        start = start != (byte*)-1 ? start : Map(length + HugePage, Protection, MapPrivate | MapAnonymous);
-        byte* aligned = (byte*)(((nuint)start + HugePage - 1) & ~(HugePage - 1));
-        nuint before = (nuint)(aligned - start);
-        if (before != 0)
-        {
-            Release(start, before);
-        }
-
-        Release(aligned + length, HugePage - before);
-        PreferHugePages(aligned, length);
-        return aligned;
+        byte* start = MemoryMap(null, length, Protection, MapPrivate | MapAnonymous | Map32Bit, -1, 0);
+        return start != (byte*)-1 ? start : Map(length, Protection, MapPrivate | MapAnonymous);
     }
-
-    // Fewer misses of the host's TLB. A host that has none to give goes on with small ones.
-    private static void PreferHugePages(byte* start, nuint length) => _ = MemoryAdvise(start, length, AdviseHugePage);
 
     private static byte* Map(nuint length, int protection, int flags)
     {

@@ -47,6 +47,9 @@ internal unsafe struct Block
     /// <summary>A copy of the bytes it was decoded from.</summary>
     internal byte* Bytes;
 
+    /// <summary>Of an instruction that crosses into another page what stands for it there, and the other way round; else null.</summary>
+    internal Block* Other;
+
     /// <summary>How many bytes there are.</summary>
     internal ushort Size;
 

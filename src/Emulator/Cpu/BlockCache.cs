@@ -12,6 +12,7 @@ internal sealed unsafe class BlockCache : IDisposable
 {
     private const int Buckets = 1 << 16;
     private const nuint ArenaSize = 96u << 20;
+    private const int Margin = 1024;
 
     private readonly Dictionary<ulong, PageCode> pages = [];
     private readonly byte* hasCode;
@@ -63,29 +64,48 @@ internal sealed unsafe class BlockCache : IDisposable
     /// </summary>
     internal Block* Add(in Block decoded, ReadOnlySpan<byte> bytes, out bool firstOfPage)
     {
-        if (!TryTake((nuint)(sizeof(Block) + bytes.Length), out byte* place))
+        // With all that may be added to it: its operations, and what stands for it in another page.
+        if (used + (nuint)(Margin + bytes.Length + (decoded.Count * sizeof(Op))) > ArenaSize)
         {
             Clear();
-            TryTake((nuint)(sizeof(Block) + bytes.Length), out place);
         }
 
+        TryTake((nuint)(sizeof(Block) + bytes.Length), out byte* place);
         var block = (Block*)place;
         *block = decoded;
         block->Valid = 1;
         block->Bytes = place + sizeof(Block);
         block->Size = (ushort)bytes.Length;
         bytes.CopyTo(new Span<byte>(block->Bytes, bytes.Length));
-        ref PageCode code = ref CollectionsMarshal.GetValueRefOrAddDefault(pages, decoded.PhysicalPage, out bool existed);
-        firstOfPage = !existed;
-        block->NextInPage = code.First;
-        code.First = block;
-        code.Granules |= decoded.Granules;
+        firstOfPage = AddToPage(block);
         Block** bucket = Bucket(decoded.Rip, decoded.PhysicalPage);
         block->NextInBucket = *bucket;
         *bucket = block;
-        hasCode[decoded.PhysicalPage] = 1;
         Decoded++;
         return block;
+    }
+
+    /// <summary>
+    /// Notes that a block ends in another page, whose <paramref name="bytes"/> first bytes it needs. True if that page had no code
+    /// until now.
+    /// </summary>
+    internal bool AddTail(Block* head, ulong physicalPage, int bytes)
+    {
+        TryTake((nuint)sizeof(Block), out byte* place);
+        var tail = (Block*)place;
+        *tail = new Block { PhysicalPage = physicalPage, Granules = Granules(0, bytes), Other = head, Valid = 1 };
+        head->Other = tail;
+        return AddToPage(tail);
+    }
+
+    private bool AddToPage(Block* block)
+    {
+        ref PageCode code = ref CollectionsMarshal.GetValueRefOrAddDefault(pages, block->PhysicalPage, out bool existed);
+        block->NextInPage = code.First;
+        code.First = block;
+        code.Granules |= block->Granules;
+        hasCode[block->PhysicalPage] = 1;
+        return !existed;
     }
 
     /// <summary>Gives a block its operations, as far as there is room.</summary>
@@ -188,9 +208,21 @@ internal sealed unsafe class BlockCache : IDisposable
 
     private Block** Bucket(ulong rip, ulong page) => buckets + ((rip ^ (rip >> 16) ^ (page << 5)) & (Buckets - 1));
 
-    private void Drop(Block* block)
+    /// <summary>Makes a block one that is not found any more. What stands for it in pages' lists may stay there.</summary>
+    internal void Drop(Block* block)
     {
+        if (block->Valid == 0)
+        {
+            return;
+        }
+
         block->Valid = 0;
+        if (block->Other != null)
+        {
+            block->Other->Valid = 0;
+            block = block->Count == 0 ? block->Other : block;
+        }
+
         Block** link = Bucket(block->Rip, block->PhysicalPage);
         while (*link != block)
         {

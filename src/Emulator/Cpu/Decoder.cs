@@ -37,7 +37,7 @@ internal sealed unsafe class Decoder : IDisposable
 
     /// <summary>
     /// Decodes the block at a linear address. False: fetching raised a fault. An instruction that crosses into the next
-    /// page makes a block of its own that is never cached, because its second page has a translation of its own.
+    /// page makes a block of its own, which is the right one only as long as the same page stands behind.
     /// </summary>
     internal bool TryDecode(ulong linear, ulong physicalPage, CodeMode mode, ulong csBase, HashSet<ulong> breakpoints, out Block* block)
     {
@@ -68,7 +68,7 @@ internal sealed unsafe class Decoder : IDisposable
             {
                 if (count == 0)
                 {
-                    return TryDecodeCrossing(decoder, linear, instructionStart, start, mode, csBase, breakpoints, out block);
+                    return TryDecodeCrossing(decoder, linear, physicalPage, inRam, instructionStart, start, mode, csBase, breakpoints, out block);
                 }
 
                 break;
@@ -148,31 +148,59 @@ internal sealed unsafe class Decoder : IDisposable
     private Iced.Intel.Decoder DecoderOf(CodeMode mode) => decoders[(mode & CodeMode.Bits64) != 0 ? 2 : (mode & CodeMode.Bits32) != 0 ? 1 : 0];
 
     private bool TryDecodeCrossing(
-        Iced.Intel.Decoder decoder, ulong linear, int offset, ulong rip, CodeMode mode, ulong csBase, HashSet<ulong> breakpoints, out Block* block)
+        Iced.Intel.Decoder decoder, ulong linear, ulong physicalPage, bool firstInRam, int offset, ulong rip, CodeMode mode, ulong csBase,
+        HashSet<ulong> breakpoints, out Block* block)
     {
         block = crossing;
-        ulong next = (linear & ~0xFFFUL) + GuestMemory.PageSize;
-        if ((mode & CodeMode.Bits64) == 0)
-        {
-            next = (uint)next;
-        }
-
-        if (!cpu.TryTranslateFetch(next, out ulong nextPage))
+        if (!cpu.TryTranslateFetch(NextPage(linear, mode), out ulong nextPage))
         {
             return false;
         }
 
-        cpu.TryReadCode(nextPage, 0, page.AsSpan(GuestMemory.PageSize, MaxInstructionLength));
+        bool inRam = cpu.TryReadCode(nextPage, 0, page.AsSpan(GuestMemory.PageSize, MaxInstructionLength));
         reader.Reset(page, offset, page.Length);
         decoder.IP = rip;
         decoder.Decode(out Instruction instruction);
-        Translate(instruction, offset, rip, mode, out *crossingOp);
-        crossing->Rip = rip;
-        crossing->CsBase = csBase;
-        crossing->Mode = mode;
-        crossing->Count = 1;
-        crossing->Breakpoint = breakpoints.Contains(linear) ? (byte)1 : (byte)0;
+        Translate(instruction, offset, rip, mode, out *ops);
+        var decoded = new Block
+        {
+            Count = 1,
+            Rip = rip,
+            CsBase = csBase,
+            PhysicalPage = physicalPage,
+            Mode = mode,
+            Breakpoint = breakpoints.Contains(linear) ? (byte)1 : (byte)0,
+            Granules = BlockCache.Granules(offset, GuestMemory.PageSize - offset),
+        };
+        int tail = offset + instruction.Length - GuestMemory.PageSize;
+        if (!firstInRam || !inRam || tail <= 0)
+        {
+            *crossing = decoded;
+            *crossingOp = *ops;
+            crossing->Ops = crossingOp;
+            return true;
+        }
+
+        block = cpu.Blocks.Add(decoded, page.AsSpan(offset, instruction.Length), out bool firstOfPage);
+        cpu.Blocks.Keep(block, new ReadOnlySpan<Op>(ops, 1));
+        if (firstOfPage)
+        {
+            cpu.CodePageAdded(physicalPage);
+        }
+
+        if (cpu.Blocks.AddTail(block, nextPage, tail))
+        {
+            cpu.CodePageAdded(nextPage);
+        }
+
         return true;
+    }
+
+    /// <summary>Where an instruction that crosses out of the page of an address goes on.</summary>
+    internal static ulong NextPage(ulong linear, CodeMode mode)
+    {
+        ulong next = (linear & ~0xFFFUL) + GuestMemory.PageSize;
+        return (mode & CodeMode.Bits64) != 0 ? next : (uint)next;
     }
 
     private void Translate(in Instruction instruction, int position, ulong rip, CodeMode mode, out Op op)

@@ -202,8 +202,9 @@ internal static unsafe class DoubleShift<T>
             }
 
             result &= Registers.Mask<T>();
-            ulong overflow = ((result ^ value) >> (bits - 1)) & 1;
-            Flags.Set(s, Flags.Status & ~Flags.Af, Flags.SignZeroParity<T>(result) | carry | (overflow << 11));
+            // As after its last bit: a shift left moves CF out past the sign, a shift right the sign from where it is behind it now.
+            ulong overflow = (left ? carry ^ (result >> (bits - 1)) : (result >> (bits - 1)) ^ (result >> (bits - 2))) & 1;
+            Flags.Set(s, Flags.Status, Flags.Af | Flags.SignZeroParity<T>(result) | carry | (overflow << 11));
         }
 
         if (memory)

@@ -97,6 +97,9 @@ internal sealed unsafe class SoftTlb : IDisposable
         return slot->Tag == ((linear & ~FlagMask) | 1) ? (int)(slot - fetch) : -1;
     }
 
+    /// <summary>The physical page and rights in a slot.</summary>
+    internal ulong FetchLeaf(int slot) => fetch[slot].Leaf;
+
     /// <summary>Told of every fetch translation that goes, by its slot.</summary>
     internal Action<int>? FetchDropped { get; set; }
 

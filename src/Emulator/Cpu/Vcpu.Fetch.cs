@@ -110,9 +110,25 @@ internal sealed unsafe partial class Vcpu
         }
 
         block = blocks.Find(s->Rip, fetchPhysical, currentMode, csBase);
-        if (block != null)
+        if (block != null && block->Other == null)
         {
             return true;
+        }
+
+        if (block != null)
+        {
+            // Its end is in the page that stands behind now, or the block is of another time.
+            if (!TryTranslateFetch(Decoder.NextPage(linear, currentMode), out ulong nextPage))
+            {
+                return false;
+            }
+
+            if (nextPage == block->Other->PhysicalPage)
+            {
+                return true;
+            }
+
+            blocks.Drop(block);
         }
 
         return decoder.TryDecode(linear, fetchPhysical, currentMode, csBase, breakpoints, out block);

@@ -52,7 +52,7 @@ internal sealed unsafe partial class Vcpu
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool CanEnter(Block* block, ulong left) => block->Code != 0 && canTranslate && left > Margin + Decoder.MaxBlockOps;
+    private bool CanEnter(ulong left) => canTranslate && left > Margin + Decoder.MaxBlockOps;
 
     private void RunTranslated(Block* block)
     {
@@ -174,17 +174,23 @@ internal sealed unsafe partial class Vcpu
             currentModeValid = true;
         }
 
-        Block* block = FindTranslated(s->Rip);
-        if (block == null || !CanEnter(block, runUntil - s->InstructionCount))
+        if ((currentMode & CodeMode.Bits64) == 0 || !CanEnter(runUntil - s->InstructionCount))
         {
             return 0;
         }
 
-        fetchLinear = s->Rip & ~0xFFFUL;
-        fetchPhysical = block->PhysicalPage;
-        fetchValid = true;
-        GiveBudget();
-        return block->Code;
+        AccessMode mode = Translator.ModeOf(currentMode);
+        JumpEntry* entry = cache!.Jumps.EntryOf(mode, s->Rip);
+        nint code = entry->Rip == s->Rip ? (nint)entry->Code : FindCode(s->Rip, mode);
+        if (code != 0)
+        {
+            fetchLinear = s->Rip & ~0xFFFUL;
+            fetchPhysical = entry->Page;
+            fetchValid = true;
+            GiveBudget();
+        }
+
+        return code;
     }
 
     /// <summary>Called by translated code for the code at an address; 0 if it must be looked for, or made, at leisure.</summary>
@@ -192,29 +198,39 @@ internal sealed unsafe partial class Vcpu
     internal static nint FindCode(ulong rip, Site* site, CpuState* s)
     {
         Vcpu cpu = Of(s);
-        cpu.Counters.Searches++;
-        Block* block = cpu.FindTranslated(rip);
-        if (block == null || block->Code == 0)
+        return cpu.FindCode(rip, Translator.ModeOf(cpu.currentMode));
+    }
+
+    // The code of an address whose page's fetch translation is in the TLB. Its entry in the jump cache is then open.
+    private nint FindCode(ulong rip, AccessMode mode)
+    {
+        Counters.Searches++;
+        int slot = Tlb.FetchIndexOf(rip);
+        if (slot < 0)
         {
             return 0;
         }
 
-        cpu.cache!.AddJump(Translator.ModeOf(block->Mode), rip, block->Code, cpu.Tlb.FetchIndexOf(rip));
-        return block->Code;
-    }
-
-    // A block of 64-bit code whose page's fetch translation is in the TLB.
-    private Block* FindTranslated(ulong rip)
-    {
-        SoftTlb.Translation* slot = Tlb.FetchSlot(rip);
-        if ((currentMode & CodeMode.Bits64) == 0 || slot->Tag != ((rip & ~0xFFFUL) | 1)
-            || !Paging.Allows(State, slot->Leaf, AccessKind.Fetch, State->Cpl == 3 ? AccessMode.User : AccessMode.Supervisor))
+        ulong leaf = Tlb.FetchLeaf(slot);
+        if (!Paging.Allows(State, leaf, AccessKind.Fetch, State->Cpl == 3 ? AccessMode.User : AccessMode.Supervisor))
         {
-            return null;
+            return 0;
         }
 
-        Block* block = blocks.Find(rip, slot->Leaf >> 12, currentMode, csBase: 0);
-        return block == null || block->Breakpoint != 0 ? null : block;
+        nint code = cache!.Jumps.TryReopen(mode, rip, leaf >> 12, slot);
+        if (code != 0)
+        {
+            return code;
+        }
+
+        Block* block = blocks.Find(rip, leaf >> 12, currentMode, csBase: 0);
+        if (block == null || block->Breakpoint != 0 || block->Code == 0)
+        {
+            return 0;
+        }
+
+        cache.Jumps.Open(mode, rip, block->Code, block->PhysicalPage, slot);
+        return block->Code;
     }
 
     // The next block is found: whoever wanted to go there finds it alone from now on.
@@ -239,7 +255,7 @@ internal sealed unsafe partial class Vcpu
         }
         else if (jump && pendingJump == block->Rip && Tlb.FetchIndexOf(block->Rip) is var slot and >= 0)
         {
-            cache!.AddJump(Translator.ModeOf(block->Mode), block->Rip, block->Code, slot);
+            cache!.Jumps.Open(Translator.ModeOf(block->Mode), block->Rip, block->Code, block->PhysicalPage, slot);
         }
     }
 

@@ -64,7 +64,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
         if (cache is not null)
         {
             Translator = new Translator(cache, Tlb);
-            Tlb.FetchDropped = cache.FetchDropped;
+            Tlb.FetchDropped = cache.Jumps.Close;
             blocks.Dropped = block => cache.Forget((Block*)block);
         }
 
@@ -147,7 +147,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
                 block = blocks.Find(s->Rip, fetchPhysical, currentMode, csBase: 0);
             }
 
-            if (block == null && !TryFetch(out block))
+            if ((block == null || block->Other != null) && !TryFetch(out block))
             {
                 Deliver(s->FaultVector, s->FaultError, EventKind.Fault);
                 continue;
@@ -172,7 +172,7 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
             else
             {
                 ulong budget = until - s->InstructionCount;
-                if (CanEnter(block, budget))
+                if (block->Code != 0 && CanEnter(budget))
                 {
                     RunTranslated(block);
                     continue;

@@ -133,6 +133,7 @@ internal static unsafe partial class Operations
                 {
                     Mnemonic.Mul or Mnemonic.Imul => Rax | Rdx,
                     Mnemonic.Cmpxchg => Rax,
+                    Mnemonic.Cmpxchg16b => Rax | Rdx,
                     _ => 0,
                 };
             case Form.Verbatim or Form.Divide:
@@ -141,6 +142,8 @@ internal static unsafe partial class Operations
                 return (e.IsMemory ? 0 : 1 << e.Rm) | 1 << e.Reg;
             case Form.Lea:
                 return 1 << e.Reg;
+            case Form.MoveByte:
+                return Named(e.Rm, e);
             case Form.MoveConstant or Form.ByteSwap:
                 return 1 << e.Rm;
             case Form.Pop:

@@ -19,10 +19,12 @@ internal enum Form : byte
     Nothing,
     Lea,
     MoveConstant,
+    MoveByte,
     Push,
     Pop,
     Leave,
     ByteSwap,
+    BitString,
     Divide,
     ClearInterrupts,
     SetInterrupts,
@@ -62,7 +64,7 @@ internal static unsafe partial class Operations
     internal const int Status = (int)(RflagsBits.OF | RflagsBits.SF | RflagsBits.ZF | RflagsBits.AF | RflagsBits.CF | RflagsBits.PF);
 
     internal static bool HasModRm(in Instruction instruction, Form form) =>
-        form is Form.Generic or Form.Vector or Form.Lea or Form.Divide or Form.JumpIndirect or Form.CallIndirect
+        form is Form.Generic or Form.Vector or Form.Lea or Form.Divide or Form.BitString or Form.JumpIndirect or Form.CallIndirect
         || (form == Form.Push && instruction.Code is Code.Push_rm64);
 
     internal static Form FormOf(in Instruction instruction, Op* op, AccessMode mode)
@@ -85,16 +87,21 @@ internal static unsafe partial class Operations
                     : instruction.Op0Register.IsSegmentRegister() || IsSystem(instruction.Op0Register) || IsSystem(instruction.Op1Register)
                         || IsOffset(instruction.Code) ? Form.None
                     : instruction.Code is Code.Mov_r64_imm64 or Code.Mov_r32_imm32 ? Form.MoveConstant
-                    : instruction.Code is Code.Mov_r8_imm8 or Code.Mov_r16_imm16 ? Form.None
+                    : instruction.Code == Code.Mov_r16_imm16 ? Form.None
+                    : instruction.Code == Code.Mov_r8_imm8 ? Form.MoveByte
                     : GenericForm(instruction);
             case Mnemonic.Movzx or Mnemonic.Movsx or Mnemonic.Movsxd or Mnemonic.Inc or Mnemonic.Dec or Mnemonic.Neg or Mnemonic.Not
                 or Mnemonic.Shl or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Rol or Mnemonic.Ror or Mnemonic.Mul or Mnemonic.Imul
-                or Mnemonic.Bsf or Mnemonic.Bsr or Mnemonic.Tzcnt or Mnemonic.Lzcnt or Mnemonic.Popcnt or Mnemonic.Xadd or Mnemonic.Cmpxchg:
+                or Mnemonic.Bsf or Mnemonic.Bsr or Mnemonic.Tzcnt or Mnemonic.Lzcnt or Mnemonic.Popcnt or Mnemonic.Xadd or Mnemonic.Cmpxchg
+                or Mnemonic.Cmpxchg16b:
                 return GenericForm(instruction);
+            case Mnemonic.Shld or Mnemonic.Shrd:
+                return op->OperandSize == 2 ? Form.None : GenericForm(instruction);
             case Mnemonic.Xchg:
                 return instruction.Code is Code.Xchg_r64_RAX or Code.Xchg_r32_EAX or Code.Xchg_r16_AX ? Form.None : GenericForm(instruction);
             case Mnemonic.Bt or Mnemonic.Bts or Mnemonic.Btr or Mnemonic.Btc:
-                return instruction.Op0Kind == OpKind.Memory && instruction.Op1Kind == OpKind.Register ? Form.None : GenericForm(instruction);
+                return instruction.Op0Kind == OpKind.Memory && instruction.Op1Kind == OpKind.Register
+                    ? op->OperandSize == 2 ? Form.None : Form.BitString : GenericForm(instruction);
             case Mnemonic.Lea:
                 return op->OperandSize == 2 ? Form.None : Form.Lea;
             case Mnemonic.Nop or Mnemonic.Endbr64 or Mnemonic.Endbr32 or Mnemonic.Pause or Mnemonic.Prefetchw or Mnemonic.Prefetchnta
@@ -198,6 +205,8 @@ internal static unsafe partial class Operations
             >= 0x40 and <= 0x4F or 0xAF => Roles.RegRead | Roles.RegWrite | Roles.RmRead,
             >= 0x90 and <= 0x9F => Roles.ByteRm | Roles.RmWrite,
             0xA3 => Roles.RegRead | Roles.RmRead,
+            0xA4 or 0xA5 or 0xAC or 0xAD => Roles.RegRead | Roles.RmRead | Roles.RmWrite,
+            0xC7 => Roles.RmRead | Roles.RmWrite,
             0xAB or 0xB3 or 0xBB => Roles.RegRead | Roles.RmRead | Roles.RmWrite,
             0xB0 => Both | Roles.RegRead | Roles.RmRead | Roles.RmWrite,
             0xB1 => Roles.RegRead | Roles.RmRead | Roles.RmWrite,
@@ -214,7 +223,7 @@ internal static unsafe partial class Operations
     internal static bool ExtendsOpcode(in Encoding e) =>
         e.Map == 0
             ? e.Opcode is 0x80 or 0x81 or 0x83 or 0xC6 or 0xC7 or 0xC0 or 0xC1 or (>= 0xD0 and <= 0xD3) or 0xF6 or 0xF7 or 0xFE or 0xFF
-            : e.Opcode is (>= 0x90 and <= 0x9F) or 0xBA;
+            : e.Opcode is (>= 0x90 and <= 0x9F) or 0xBA or 0xC7;
 
     /// <summary>Status flags that are certainly overwritten, whatever stood there.</summary>
     internal static int Overwrites(in Instruction instruction)
@@ -223,6 +232,8 @@ internal static unsafe partial class Operations
         {
             case Mnemonic.Shl or Mnemonic.Shr or Mnemonic.Sar:
                 return ShiftCount(instruction) > 0 ? Status : 0;
+            case Mnemonic.Shld or Mnemonic.Shrd:
+                return instruction.Op2Kind == OpKind.Immediate8 && (instruction.Immediate8 & (instruction.Op1Register.GetSize() == 8 ? 63 : 31)) != 0 ? Status : 0;
             case Mnemonic.Rol or Mnemonic.Ror:
                 return ShiftCount(instruction) > 0 ? (int)(RflagsBits.CF | RflagsBits.OF) : 0;
             case Mnemonic.Mul or Mnemonic.Imul:
@@ -242,7 +253,7 @@ internal static unsafe partial class Operations
     /// <summary>Status flags the SDM leaves undefined: what the interpreter gives them is what AMD's CPUs do.</summary>
     internal static int Undefined(in Instruction instruction) => instruction.Mnemonic switch
     {
-        Mnemonic.Shl or Mnemonic.Shr or Mnemonic.Sar => (int)(RflagsBits.AF | RflagsBits.OF),
+        Mnemonic.Shl or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Shld or Mnemonic.Shrd => (int)(RflagsBits.AF | RflagsBits.OF),
         Mnemonic.Rol or Mnemonic.Ror => ShiftCount(instruction) == 1 ? 0 : (int)RflagsBits.OF,
         Mnemonic.Mul or Mnemonic.Imul or Mnemonic.Bsf or Mnemonic.Bsr or Mnemonic.Tzcnt or Mnemonic.Lzcnt => Status,
         Mnemonic.Bt or Mnemonic.Bts or Mnemonic.Btr or Mnemonic.Btc => Status & ~(int)(RflagsBits.CF | RflagsBits.ZF),

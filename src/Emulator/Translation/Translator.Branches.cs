@@ -84,17 +84,19 @@ internal sealed unsafe partial class Translator
     // To the block at R10, by way of the jump cache.
     private void EmitJumpIndirect()
     {
-        uint jumps = cache.JumpCache(mode);
-        hot.Rorx(Host.R11, Host.R10, CodeCache.JumpShift, wide: true);
-        hot.RegReg(ExclusiveOr, Host.R11, Host.R10, wide: false);
-        hot.Immediate(And, Host.R11, CodeCache.JumpEntries - 1);
-        hot.Shift(ShiftLeft, Host.R11, 4);
-        hot.RegMemory(Compare, Host.R10, Host.R11, (int)jumps);
+        // r11 counts eighths of an entry's bytes.
+        const int Eighths = JumpEntry.Size / 8;
+        uint jumps = cache.Jumps.TableOf(mode);
+        hot.Lea(Host.R11, -1, Host.R10, 2, 0, wide: false);
+        hot.Immediate(And, Host.R11, (JumpCache.Entries - 1) * Eighths);
+        // cmp r10, [r11*8 + jumps]
+        hot.Bytes([0x4E, Compare, 0x14, 0xDD]);
+        hot.Int32((int)jumps);
         hot.JumpIf(5, cold.At);
         EmitLeave(cold, AddSite(SiteKind.Jump, 0), trampolines.FindJump);
-        // jmp [r11 + jumps + 8]
-        hot.Bytes([0x41, 0xFF, 0xA3]);
-        hot.Int32((int)jumps + 8);
+        // jmp [r11*8 + jumps + 8]
+        hot.Bytes([0x42, 0xFF, 0x24, 0xDD]);
+        hot.Int32((int)jumps + JumpEntry.CodeOffset);
     }
 
     // A conditional jump whose displacement stands at `place` is taken to here in the cold part, or to its target.
@@ -138,15 +140,32 @@ internal sealed unsafe partial class Translator
 
     private void EmitFarJump(ulong target, HostEmitter e)
     {
-        uint entry = cache.JumpCache(mode) + (CodeCache.JumpIndex(target) * 16);
-        e.MoveConstant(Host.R10, target);
-        e.RegAbsolute(Compare, Host.R10, entry);
-        // Over the way out: JE.
-        byte* found = e.JumpIf(4, e.At);
-        EmitLeave(e, AddSite(SiteKind.Jump, 0), trampolines.FindJump);
-        HostEmitter.Patch(found, e.At);
-        // jmp [entry + 8]
+        // cmp [entry], target; or by way of R10, if it is no sign-extended constant
+        uint entry = (uint)(nuint)cache.Jumps.EntryOf(mode, target);
+        byte* missed = cold.At;
+        bool inCold = e == cold;
+        if ((long)target == (int)target)
+        {
+            e.Bytes([0x48, 0x81, 0x3C, 0x25]);
+            e.Int32((int)entry);
+            e.Int32((int)target);
+        }
+        else
+        {
+            e.MoveConstant(Host.R10, target);
+            e.RegAbsolute(Compare, Host.R10, entry);
+        }
+
+        byte* miss = e.JumpIf(5, missed);
+        // jmp [entry's code]
         e.Bytes([0xFF, 0x24, 0x25]);
-        e.Int32((int)entry + 8);
+        e.Int32((int)entry + JumpEntry.CodeOffset);
+        if (inCold)
+        {
+            HostEmitter.Patch(miss, cold.At);
+        }
+
+        cold.MoveConstant(Host.R10, target);
+        EmitLeave(cold, AddSite(SiteKind.Jump, 0), trampolines.FindJump);
     }
 }

@@ -30,6 +30,7 @@ internal sealed unsafe partial class Translator
             BeforeClobber(index);
             EmitAddress(e, op);
             Roles roles = Operations.RolesOf(e);
+            EmitAlignmentCheck(instruction.Mnemonic == Mnemonic.Cmpxchg16b ? 16 : 1, index);
             EmitLookup(index, op->MemorySize, (roles & Roles.RmWrite) != 0);
             int concerned = Operations.IsCounting(instruction) ? Operations.Status : (int)instruction.RflagsModified;
             bool wanted = (concerned & liveBefore[index + 1] & Operations.Status) != 0;
@@ -103,6 +104,43 @@ internal sealed unsafe partial class Translator
         if (!extends && (roles & Roles.RegWrite) != 0)
         {
             Keep(e.Reg, reg);
+        }
+    }
+
+    // BT and its kin of a register and memory: the bits of all memory around the operand are numbered.
+    private void EmitBitString(in Instruction instruction, in Encoding e, Op* op, int index)
+    {
+        int size = op->OperandSize, bits = System.Numerics.BitOperations.Log2((uint)size * 8);
+        bool writes = e.Opcode != 0xA3;
+        BeforeClobber(index);
+        EmitAddress(e, op);
+
+        // Signed: the operand's number, then its address.
+        hot.RegReg(size == 8 ? LoadMove : SignExtend, Host.R11, Read(e.Reg, Host.R11));
+        hot.Rex(true, 0, 0, Host.R11);
+        hot.Bytes([0xC1, 0xC0 | (7 << 3) | (Host.R11 & 7), (byte)bits]);
+        hot.Lea(Host.R10, Host.R10, Host.R11, System.Numerics.BitOperations.Log2((uint)size), 0);
+        EmitLookup(index, size, writes);
+        EmitJoin();
+        hot.RegReg(LoadMove, Host.R10, Read(e.Reg, Host.R10), wide: false);
+        hot.Immediate(And, Host.R10, (size * 8) - 1);
+        hot.RegFrame(StoreMove, Host.R10, Trampolines.Temporary + 8);
+        FlagsToHost(FlagsNeeded(instruction, index), keepR11: true);
+        hot.RegFrame(LoadMove, Host.R10, Trampolines.Temporary + 8);
+        EmitOpcode(e, Host.R10, 0, Host.R11, forceRex: false);
+        hot.Memory(Host.R10, Host.R11, 0);
+        AfterWrite(instruction);
+    }
+
+    // What is not aligned is the interpreter's, which knows the fault.
+    private void EmitAlignmentCheck(int alignment, int index)
+    {
+        if (alignment > 1)
+        {
+            // test r10b, alignment - 1
+            hot.Bytes([0x41, 0xF6, 0xC2, (byte)(alignment - 1)]);
+            hot.JumpIf(5, cold.At);
+            EmitOperationCold(index);
         }
     }
 

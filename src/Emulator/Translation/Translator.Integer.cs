@@ -3,10 +3,10 @@ using Iced.Intel;
 
 namespace Emulator.Translation;
 
-// Instructions that stay on the path: integer arithmetic, moves, the stack, division.
+// Instructions that stay on the path, by their form; moves, vectors, division.
 internal sealed unsafe partial class Translator
 {
-    private void Emit(in Instruction instruction, ReadOnlySpan<byte> bytes, int index, bool last)
+    private void Emit(in Instruction instruction, ReadOnlySpan<byte> bytes, int index)
     {
         Op* op = ops + index;
         Form form = forms[index];
@@ -48,14 +48,16 @@ internal sealed unsafe partial class Translator
                 EmitPop(e, index);
                 break;
             case Form.Leave:
-                BeforeClobber(index);
-                hot.Move(Host.R10, Host.Rbp);
-                EmitLookup(index, 8, write: false);
-                hot.Lea(Host.GuestRsp, Host.Rbp, -1, 0, 8);
-                EmitAccess(LoadMove, Host.Rbp);
+                EmitLeaveFrame(index);
+                break;
+            case Form.MoveByte:
+                EmitMoveByte(e, bytes);
                 break;
             case Form.ByteSwap:
                 EmitByteSwap(e);
+                break;
+            case Form.BitString:
+                EmitBitString(instruction, e, op, index);
                 break;
             case Form.Divide:
                 EmitDivide(e, op, index);
@@ -71,11 +73,7 @@ internal sealed unsafe partial class Translator
                 break;
         }
 
-        if (last)
-        {
-            Settle();
-            EmitJump(op->NextRip, hot);
-        }
+        GoOn(index);
     }
 
     // SSE: XMM registers are the host's own; some operands are general registers.
@@ -93,14 +91,7 @@ internal sealed unsafe partial class Translator
         {
             BeforeClobber(index);
             EmitAddress(e, op);
-            if (thunk->Alignment > 1)
-            {
-                // test r10b, alignment - 1
-                hot.Bytes([0x41, 0xF6, 0xC2, (byte)(thunk->Alignment - 1)]);
-                hot.JumpIf(5, cold.At);
-                EmitOperationCold(index);
-            }
-
+            EmitAlignmentCheck(thunk->Alignment, index);
             EmitLookup(index, thunk->MemorySize, thunk->Memory != Cpu.Thunks.MemoryUse.Read);
             bool join = spilled || flags != 0;
             if (join)
@@ -177,75 +168,26 @@ internal sealed unsafe partial class Translator
         Keep(e.Rm, Host.R10);
     }
 
-    private void EmitPush(in Instruction instruction, in Encoding e, int index)
+    private void EmitMoveByte(in Encoding e, ReadOnlySpan<byte> bytes)
     {
-        BeforeClobber(index);
-        if (e.IsMemory)
+        // 4 to 7 are AH to BH without REX, as they are here.
+        int host = e.HasRex ? HostOf(e.Rm) : e.Rm;
+        if (host < 0)
         {
-            EmitAddress(e, ops + index);
-            EmitLookup(index, 8, write: false);
-            EmitAccess(LoadMove, Host.R10);
-            hot.RegFrame(StoreMove, Host.R10, Trampolines.Temporary);
-            EmitPushTemporary(index);
-            return;
-        }
-
-        hot.Lea(Host.R10, Host.GuestRsp, -1, 0, -8);
-        EmitLookup(index, 8, write: true);
-        if (instruction.Code is not (Code.Push_r64 or Code.Push_rm64))
-        {
-            EmitStoreConstant((ulong)(long)(instruction.Code == Code.Pushq_imm8 ? instruction.Immediate8to64 : instruction.Immediate32to64));
-        }
-        else if (HostOf(e.Rm) >= 0)
-        {
-            EmitAccess(StoreMove, HostOf(e.Rm));
+            hot.Byte(0xC6);
+            hot.Memory(0, Host.Rsp, SlotOf(e.Rm));
         }
         else
         {
-            EmitJoin();
-            hot.RegMemory(StoreMove, Read(e.Rm, Host.R10), Host.R11, 0);
+            if (e.HasRex)
+            {
+                hot.Byte(0x40 | (host >> 3));
+            }
+
+            hot.Byte(0xB0 | (host & 7));
         }
 
-        hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, -8);
-    }
-
-    private void EmitPushTemporary(int index)
-    {
-        hot.Lea(Host.R10, Host.GuestRsp, -1, 0, -8);
-        EmitLookup(index, 8, write: true);
-        EmitJoin();
-        hot.RegFrame(LoadMove, Host.R10, Trampolines.Temporary);
-        hot.RegMemory(StoreMove, Host.R10, Host.R11, 0);
-        hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, -8);
-    }
-
-    // Stores eight bytes at [r11+r10].
-    private void EmitStoreConstant(ulong value)
-    {
-        if ((long)value == (int)value)
-        {
-            EmitAccess(0xC7, 0);
-            hot.Int32((int)value);
-            return;
-        }
-
-        EmitJoin();
-        hot.MoveConstant(Host.R10, value);
-        hot.RegMemory(StoreMove, Host.R10, Host.R11, 0);
-    }
-
-    private void EmitPop(in Encoding e, int index)
-    {
-        BeforeClobber(index);
-        hot.Move(Host.R10, Host.GuestRsp);
-        EmitLookup(index, 8, write: false);
-        int host = HostOf(e.Rm);
-        EmitAccess(LoadMove, host < 0 ? Host.R10 : host);
-        Keep(e.Rm, Host.R10);
-        if (e.Rm != Host.Rsp)
-        {
-            hot.Lea(Host.GuestRsp, Host.GuestRsp, -1, 0, 8);
-        }
+        hot.Byte(bytes[^1]);
     }
 
     private void EmitByteSwap(in Encoding e)

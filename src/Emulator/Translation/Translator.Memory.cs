@@ -6,7 +6,7 @@ namespace Emulator.Translation;
 // Effective addresses, and the way through the fast TLB tables to a host address.
 internal sealed unsafe partial class Translator
 {
-    private const int Add = 0x03, LoadMove = 0x8B, StoreMove = 0x89, Compare = 0x3B, ExclusiveOr = 0x33;
+    private const int Add = 0x03, LoadMove = 0x8B, StoreMove = 0x89, SignExtend = 0x63, Compare = 0x3B, ExclusiveOr = 0x33;
 
     /// <summary>The host register a guest register lives in, or -1 if it lives in the frame.</summary>
     private static int HostOf(int guest) => guest switch

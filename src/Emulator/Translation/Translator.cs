@@ -56,11 +56,19 @@ internal sealed unsafe partial class Translator
         inFrame = true;
         recipe = default;
         int at = 0;
-        for (int i = 0; i < count; i++)
+        for (int i = 0, run; i < count; i += run)
         {
-            int length = instructions[i].Length;
-            Emit(instructions[i], bytes.Slice(at, length), i, i == count - 1);
-            at += length;
+            run = EmitRun(instructions, i);
+            if (run == 0)
+            {
+                run = 1;
+                Emit(instructions[i], bytes.Slice(at, instructions[i].Length), i);
+            }
+
+            for (int done = 0; done < run; done++)
+            {
+                at += instructions[i + done].Length;
+            }
         }
 
         Translated++;
@@ -154,7 +162,7 @@ internal sealed unsafe partial class Translator
 
     private bool MayFault(in Instruction instruction, int index) =>
         forms[index] is Form.Push or Form.PushFlags or Form.RepeatStore or Form.RepeatMove or Form.Pop or Form.Leave or Form.Call or Form.CallIndirect or Form.Return
-        || (forms[index] is Form.Generic or Form.Vector or Form.JumpIndirect
+        || (forms[index] is Form.Generic or Form.BitString or Form.Vector or Form.JumpIndirect
             && (instruction.Op0Kind == OpKind.Memory || instruction.Op1Kind == OpKind.Memory));
 
     private Site* AddSite(SiteKind kind, int index)
