@@ -65,7 +65,8 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
         {
             IMachineAccess access = connection.Access;
             using Visit visit = new(access);
-            return StopReports.Standing(access.Cause, visit.View.CurrentVcpu);
+            int? panicked = access.Cause is null && access is ImageAccess ? kernel?.Of(access, visit.View)?.PanicVcpu : null;
+            return StopReports.Standing(access.Cause, visit.View.CurrentVcpu, panicked);
         }
     }
 

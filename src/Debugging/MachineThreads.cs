@@ -108,6 +108,12 @@ internal sealed class MachineThreads(IMachineConnection connection, KernelLook? 
         bool known;
         if (VcpuOf(view, thread) is int vcpu)
         {
+            // Gdb refuses what has no program counter.
+            if (!view.HasRegisters && X86Description.Sources[register].Source is not RegisterSource.Rip)
+            {
+                return false;
+            }
+
             known = X86Registers.TryRead(glances[vcpu], register, out ulong bits);
             if (!known)
             {

@@ -10,9 +10,13 @@ internal static class StopReports
     /// The stop of a machine nobody was waiting for: what a debugger learns when it connects. A captured crash is an
     /// abort, live or archived; everything else a plain trap.
     /// </summary>
-    public static StopReport Standing(MachineExit? cause, int currentVcpu) => cause?.Kind switch
+    /// <param name="cause">Why it stands still; null when that is not known.</param>
+    /// <param name="currentVcpu">The vCPU to look at first.</param>
+    /// <param name="panicVcpu">The one that panicked by the kernel's own word, where nobody else knows of a crash.</param>
+    public static StopReport Standing(MachineExit? cause, int currentVcpu, int? panicVcpu = null) => cause?.Kind switch
     {
         MachineExitKind.Reset or MachineExitKind.ReportWithoutReset => new StopReport(currentVcpu + 1, StopReason.Signal, StopReport.Abort),
+        null when panicVcpu is int vcpu => new StopReport(vcpu + 1, StopReason.Signal, StopReport.Abort),
         _ => new StopReport(currentVcpu + 1, StopReason.Signal, StopReport.Trap),
     };
 

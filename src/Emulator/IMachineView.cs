@@ -17,6 +17,9 @@ public interface IMachineView
     /// <summary>The vCPUs, by number.</summary>
     IReadOnlyList<VcpuState> Vcpus { get; }
 
+    /// <summary>False for an image without registers: the one vCPU shown then stands for those there were, and its registers are not theirs.</summary>
+    bool HasRegisters => true;
+
     /// <summary>How many they are.</summary>
     int VcpuCount => Vcpus.Count;
 

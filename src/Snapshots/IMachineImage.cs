@@ -26,7 +26,4 @@ public interface IMachineImage : IPartialView, IDisposable
 
     /// <summary>What is known besides memory and registers. Of a foreign dump only what the file itself says.</summary>
     CaptureInfo Capture { get; }
-
-    /// <summary>False when the file has no registers: the one vCPU shown then has all zeros, but for its page tables.</summary>
-    bool HasRegisters { get; }
 }

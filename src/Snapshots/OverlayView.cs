@@ -32,6 +32,9 @@ public sealed class OverlayView : IMutableMachineView, IDisposable
     public IReadOnlyList<VcpuState> Vcpus => vcpus ?? below.Vcpus;
 
     /// <inheritdoc/>
+    public bool HasRegisters => below.HasRegisters;
+
+    /// <inheritdoc/>
     public int CurrentVcpu => below.CurrentVcpu;
 
     /// <inheritdoc/>

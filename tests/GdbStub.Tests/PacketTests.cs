@@ -355,6 +355,7 @@ public sealed class PacketTests
         Assert.Equal("OK", conversation.Ask("P0=01020304;thread:2;"));
         Assert.Equal([1, 2, 3, 4], conversation.Target.Values[(2, 0)]);
         Assert.Equal("E16", conversation.Ask("p0;thread:9;"));
+        Assert.Equal("E05", conversation.Ask("p3;thread:2;"));
         conversation.Ask("QListThreadsInStopReply");
         Assert.Equal("T05thread:1;reason:trace;threads:1,2;00:00001020;", conversation.Ask("?"));
     }

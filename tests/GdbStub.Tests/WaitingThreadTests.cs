@@ -46,6 +46,15 @@ public sealed class WaitingThreadTests
     }
 
     [Fact]
+    public void A_stop_reply_leaves_out_registers_that_are_not_known()
+    {
+        Conversation conversation = Start();
+        Assert.Equal("T05thread:1;00:00001020;", conversation.Ask("?"));
+        conversation.Target.Values.Remove((1, 0));
+        Assert.Equal("T05thread:1;", conversation.Ask("?"));
+    }
+
+    [Fact]
     public void In_non_stop_mode_they_are_not_there()
     {
         Conversation conversation = Start();
@@ -54,6 +63,16 @@ public sealed class WaitingThreadTests
         Assert.StartsWith("T05thread:1;", conversation.Ask("?"));
         Assert.StartsWith("T00thread:2;", conversation.Ask("vStopped"));
         Assert.Equal("OK", conversation.Ask("vStopped"));
+    }
+
+    [Fact]
+    public void Lldb_is_told_of_unknown_registers_by_errors_once_it_knows_the_packet()
+    {
+        Conversation conversation = Start();
+        conversation.Ask("QThreadSuffixSupported");
+        Assert.Equal("xxxxxxxx", conversation.Ask("p0;thread:ff;"));
+        Assert.Equal("E05", conversation.Ask("p0;thread:ff;"));
+        Assert.Equal("00001020", conversation.Ask("p0;thread:1;"));
     }
 
     [Fact]

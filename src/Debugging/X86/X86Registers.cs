@@ -11,9 +11,9 @@ namespace Debugging.X86;
 internal static class X86Registers
 {
     private const int FxStatus = 2, FxTag = 4, FxOpcode = 6, FxInstruction = 8, FxData = 16, FxMxcsr = 24, FxSt = 32, FxXmm = 160;
-    private const int Cs = 1;
+    private const int Cs = 1, Fs = 4;
 
-    private const uint TscMsr = 0x10, ApicBaseMsr = 0x1B;
+    private const uint TscMsr = 0x10, ApicBaseMsr = 0x1B, KernelGsBaseMsr = 0xC000_0102;
 
     /// <summary>The address the next instruction is fetched from, in any mode.</summary>
     public static ulong LinearPc(VcpuState vcpu) => Is64Bit(vcpu) ? vcpu.Rip : (vcpu.Segments[Cs].Base + vcpu.Rip) & 0xFFFF_FFFF;
@@ -72,11 +72,22 @@ internal static class X86Registers
             case RegisterSource.Rip or RegisterSource.LinearPc:
                 return task.Saved?.TryGet(KernelRegisters.Rip, out value) == true;
             case RegisterSource.Cr when index == 3:
-                value = task.PageTable ?? 0;
-                return task.PageTable is not null;
+                return Known(task.PageTable, out value);
+
+            // The kernel leaves the process's FS alone, and keeps its GS in the register that SWAPGS exchanges.
+            case RegisterSource.SegmentBase when index == Fs:
+                return Known(task.UserFsBase, out value);
+            case RegisterSource.Msr when index == KernelGsBaseMsr:
+                return Known(task.UserGsBase, out value);
             default:
                 return false;
         }
+    }
+
+    private static bool Known(ulong? one, out ulong value)
+    {
+        value = one ?? 0;
+        return one is not null;
     }
 
     /// <summary>True in 64-bit mode proper: EFER.LMA and CS.L.</summary>

@@ -31,6 +31,16 @@ internal static class RegisterPackets
             return;
         }
 
+        Span<byte> value = stackalloc byte[register.Size];
+        bool isProbe = !session.LldbReadsRegisters;
+        session.LldbReadsRegisters = true;
+        if (session.Lldb && !isProbe && !session.Target.TryReadRegister(thread, register.Number, value))
+        {
+            // lldb takes x's for a value; an error to its first question, though, for a stub that does not know the packet.
+            session.ReplyError(new TargetError(TargetError.Failed, $"{register.Name} is not known"));
+            return;
+        }
+
         WriteValue(session.Target, session.Begin(), thread, register);
     }
 

@@ -13,6 +13,9 @@ public sealed partial class GdbSession
     /// <summary>The client is lldb: it said QThreadSuffixSupported.</summary>
     internal bool Lldb { get; set; }
 
+    /// <summary>A register was asked for; lldb's first question is whether one can be.</summary>
+    internal bool LldbReadsRegisters { get; set; }
+
     /// <summary>lldb takes errors with text.</summary>
     internal bool LldbErrorStrings { get; set; }
 
@@ -185,12 +188,16 @@ public sealed partial class GdbSession
             reply.Text(";"u8);
         }
 
+        Span<byte> room = stackalloc byte[TargetDescription.MaxRegisterBits / 8];
         foreach (RegisterInfo register in source.Target.Description.Expedited)
         {
-            byte low = (byte)register.Number;
-            reply.HexBytes(register.Number > byte.MaxValue ? [(byte)(register.Number >> 8), low] : [low]).Text(":"u8);
-            RegisterPackets.WriteValue(source.Target, reply, stop.Thread, register);
-            reply.Text(";"u8);
+            // Gdb takes no x's here; what is not said it asks for.
+            Span<byte> value = room[..register.Size];
+            if (source.Target.TryReadRegister(stop.Thread, register.Number, value))
+            {
+                byte low = (byte)register.Number;
+                reply.HexBytes(register.Number > byte.MaxValue ? [(byte)(register.Number >> 8), low] : [low]).Text(":"u8).HexBytes(value).Text(";"u8);
+            }
         }
     }
 

@@ -16,6 +16,8 @@ internal sealed class DamagedView(IMachineView below) : IMachineView
 
     public IReadOnlyList<VcpuState> Vcpus => below.Vcpus;
 
+    public bool HasRegisters => below.HasRegisters;
+
     public int VcpuCount => below.VcpuCount;
 
     public int CurrentVcpu => below.CurrentVcpu;

@@ -68,9 +68,15 @@ internal sealed class CpuAreas
     private static int?[] Vcpus(IMachineView view, List<ulong> offsets)
     {
         var owners = new int?[offsets.Count];
-        for (int vcpu = 0; vcpu < view.Vcpus.Count; vcpu++)
+        if (!view.HasRegisters)
         {
-            VcpuState state = view.Vcpus[vcpu];
+            return owners;
+        }
+
+        IReadOnlyList<VcpuState> vcpus = view.Vcpus;
+        for (int vcpu = 0; vcpu < vcpus.Count; vcpu++)
+        {
+            VcpuState state = vcpus[vcpu];
             state.Msrs.TryGetValue(GsBase, out ulong gs);
             state.Msrs.TryGetValue(KernelGsBase, out ulong kernelGs);
             foreach (ulong based in (ReadOnlySpan<ulong>)[state.Segments[Gs].Base, gs, kernelGs])
@@ -85,7 +91,7 @@ internal sealed class CpuAreas
         }
 
         // A vCPU that was reset tells nothing; by number is then as good as any.
-        for (int vcpu = 0; vcpu < Math.Min(owners.Length, view.Vcpus.Count); vcpu++)
+        for (int vcpu = 0; vcpu < Math.Min(owners.Length, vcpus.Count); vcpu++)
         {
             if (owners[vcpu] is null && Array.IndexOf(owners, vcpu) < 0)
             {

@@ -32,6 +32,12 @@ public sealed class KernelTask
     /// <summary>Guest-physical address of its top page table; null for the kernel's threads, which borrow one.</summary>
     public ulong? PageTable { get; internal set; }
 
+    /// <summary>The base of FS in its process, where a program keeps its thread's variables; null for the kernel's threads.</summary>
+    public ulong? UserFsBase { get; internal set; }
+
+    /// <summary>The base of GS in its process; null for the kernel's threads.</summary>
+    public ulong? UserGsBase { get; internal set; }
+
     /// <summary>
     /// Its registers where it last gave up the CPU, in the kernel's scheduler: those it kept on its stack, the others not
     /// known. Null when it is executing (<see cref="Vcpu"/>) or they cannot be read.

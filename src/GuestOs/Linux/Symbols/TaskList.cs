@@ -177,6 +177,8 @@ internal sealed class TaskList
             && memory.TryTranslate(tables, out ulong physical))
         {
             one.PageTable = physical;
+            one.UserFsBase = task.TryRead(address, "thread.fsbase", out ulong fs) ? fs : null;
+            one.UserGsBase = task.TryRead(address, "thread.gsbase", out ulong gs) ? gs : null;
         }
 
         // What a task that executes left on its stack is from the last time it slept.

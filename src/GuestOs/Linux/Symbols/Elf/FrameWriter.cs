@@ -21,6 +21,9 @@ internal sealed class FrameWriter
 
     // DWARF's numbers of the registers in struct pt_regs, from its beginning: r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di.
     private static readonly byte[] PtRegs = [15, 14, 13, 12, 6, 3, 11, 10, 9, 8, 0, 2, 1, 4, 5];
+
+    // What a CPU pushes besides RIP and RSP, and its bytes above RIP: CS, RFLAGS, SS (System V ABI for x86-64, figure 3.36).
+    private static readonly (byte Register, int Above)[] Pushed = [(51, 8), (49, 16), (52, 32)];
     private static readonly byte[] GeneralRegisters = [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15];
     private static readonly string[] NamedEntries = ["entry_SYSCALL", "entry_SYSENTER", "entry_INT80", "ret_from_fork"];
 
@@ -318,8 +321,7 @@ internal sealed class FrameWriter
                     SavedAbove(PtRegs[i], i * 8);
                 }
 
-                SavedAbove(ReturnAddress, 128);
-                SavedAbove(Rsp, 152);
+                WritePushed(128);
                 break;
             case Rule.InterruptFrame:
                 // The CPU pushed RIP CS RFLAGS RSP SS and nothing else: the other registers still hold what they held.
@@ -329,8 +331,7 @@ internal sealed class FrameWriter
                     frames.Unsigned(register);
                 }
 
-                SavedAbove(ReturnAddress, 0);
-                SavedAbove(Rsp, 24);
+                WritePushed(0);
                 break;
             case Rule.Nobody:
                 frames.U8(Undefined);
@@ -342,9 +343,24 @@ internal sealed class FrameWriter
                     frames.U8((byte)(Restore | register));
                 }
 
+                foreach ((byte register, _) in Pushed)
+                {
+                    frames.U8((byte)(Restore | register));
+                }
+
                 frames.U8(Restore | Rsp);
                 frames.U8(Restore | ReturnAddress);
                 break;
+        }
+    }
+
+    private void WritePushed(int at)
+    {
+        SavedAbove(ReturnAddress, at);
+        SavedAbove(Rsp, at + 24);
+        foreach ((byte register, int above) in Pushed)
+        {
+            SavedAbove(register, at + above);
         }
     }
 
