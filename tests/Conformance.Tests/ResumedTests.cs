@@ -209,6 +209,7 @@ public sealed class ResumedTests(DebianRuns runs)
         JsonElement thread = document.RootElement.GetProperty("threads")[0];
         Assert.Equal($"0x{archived.Rip:x}", thread.GetProperty("registers").GetProperty("rip").GetString());
         Assert.Equal("0x80050033", thread.GetProperty("registers").GetProperty("cr0").GetString());
+        Assert.Matches("^0x[0-9a-f]+$", thread.GetProperty("registers").GetProperty("eflags").GetString()!);
         Assert.Contains(document.RootElement.GetProperty("stopped").EnumerateArray(), line => line.GetString()!.StartsWith("stopped: a reset was asked for", StringComparison.Ordinal));
         Assert.Contains(document.RootElement.GetProperty("translation").EnumerateArray(), line => line.GetString()!.Contains("physical 0x", StringComparison.Ordinal));
     }
