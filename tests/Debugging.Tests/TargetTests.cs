@@ -391,6 +391,7 @@ public sealed class TargetTests
         string journal = Open(machine).Monitor!.Execute(1, "journal 5");
         Assert.StartsWith("#1 at 0 ns, vCPU 0: interrupt 20h, at 0010:ffffffff81000000, 64-bit, ring 0, cr3 10000\n", journal, StringComparison.Ordinal);
         Assert.Contains("rax 0000000000001000", journal, StringComparison.Ordinal);
+        Assert.EndsWith("rip ffffffff81000000 rflags 00000246 [PF ZF IF IOPL=0] gs base ffff888000000000\n", journal, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -106,8 +106,10 @@ internal static class RegisterCommands
             var text = new StringBuilder();
             foreach (JournalEntry entry in entries)
             {
+                VcpuGlance registers = entry.Registers;
                 text.Append(CultureInfo.InvariantCulture, $"{MonitorText.Event(entry)}\n");
-                General(text, entry.Registers);
+                General(text, registers);
+                text.Append(CultureInfo.InvariantCulture, $"rip {registers.Rip:x16} rflags {registers.Rflags:x8} [{Words(X86Flags.Eflags, registers.Rflags)}] gs base {registers.Bases[5]:x}\n");
             }
 
             return text.ToString();
