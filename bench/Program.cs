@@ -3,6 +3,7 @@ using Bench;
 using Bench.Comparison;
 using Bench.Processes;
 using Bench.Stress;
+using Bench.Stub;
 
 try
 {
@@ -12,7 +13,7 @@ try
         ["stress", .. var rest] => StressBenchmark.Run(Arguments.Parse(rest, StressBenchmark.Options)),
         ["memory", .. var rest] => MemoryBenchmark.Run(Arguments.Parse(rest, MemoryBenchmark.Options)),
         ["freeze", .. var rest] => FreezeBenchmark.Run(Arguments.Parse(rest, "--freezes", "--fill", "--directory")),
-        ["stub", .. var rest] => StubBenchmark.Run(Arguments.Parse(rest, "--runs")),
+        ["stub", .. var rest] => StubBenchmark.Run(Arguments.Parse(rest, StubBenchmark.Options)),
         // Not for people: the process that is started for each run of our machine.
         [MachineChild.Command, .. var rest] => MachineChild.Run(rest),
         _ => throw new ArgumentException("usage: engine | stress | memory | freeze | stub, and options: see scripts/bench"),

@@ -18,8 +18,9 @@ MOST_FRAMES = 64
 def number(expression):
     """The value of an expression as a number; None when it cannot be had."""
     try:
-        return int(gdb.parse_and_eval("(unsigned long long)(%s)" % expression))
-    except gdb.error:
+        # Printed and read again: registers of flags are no integers, and cast to none of another size.
+        return int(gdb.parse_and_eval(expression).format_string(format="x"), 16)
+    except (gdb.error, ValueError):
         return None
 
 
@@ -56,7 +57,7 @@ def code(address):
 
 
 def threads():
-    """Every vCPU with its own registers."""
+    """Every vCPU and every task with its registers; what a waiting task does not have is null."""
     before = gdb.selected_thread()
     found = []
     for thread in sorted(gdb.selected_inferior().threads(), key=lambda one: one.num):

@@ -26,6 +26,9 @@ internal interface IMachineConnection : IDisposable
     /// <summary>Why it does not run, where it does not.</summary>
     string CannotRun { get; }
 
+    /// <summary>False for one who only looks on while somebody else controls the machine.</summary>
+    bool Controls => true;
+
     /// <summary>Starts the guest again and says what became of it; null where there is no guest to start.</summary>
     Func<string>? Reset => null;
 

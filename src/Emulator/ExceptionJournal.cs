@@ -32,26 +32,46 @@ public readonly record struct JournalEntry(
 
 /// <summary>
 /// The last exceptions, interrupts and mode switches of a machine, for whoever debugs it: the guest cannot see it, and it is
-/// no part of the machine's state. Recording allocates nothing. Belongs to the machine's thread, like the machine.
+/// no part of the machine's state. Recording allocates nothing. Belongs to the machine's thread, like the machine; a copy to
+/// whoever made it.
 /// </summary>
 public sealed class ExceptionJournal
 {
     /// <summary>Entries kept.</summary>
     public const int Capacity = 1024;
 
-    private readonly JournalEntry[] entries = new JournalEntry[Capacity];
+    private readonly JournalEntry[] entries;
+    private int kept;
+
+    /// <summary>An empty one.</summary>
+    public ExceptionJournal()
+        : this(Capacity)
+    {
+    }
+
+    private ExceptionJournal(int capacity) => entries = new JournalEntry[capacity];
 
     /// <summary>Events so far, those that fell out included.</summary>
     public ulong Count { get; private set; }
 
-    /// <summary>Interrupts and NMIs among them.</summary>
+    /// <summary>Interrupts and NMIs among those that were noted here.</summary>
     public ulong Interrupts { get; private set; }
+
+    /// <summary>A copy of some events, which are consecutive by their numbers, oldest first; it keeps no more than these.</summary>
+    public static ExceptionJournal Of(IReadOnlyList<JournalEntry> events)
+    {
+        ArgumentNullException.ThrowIfNull(events);
+        var journal = new ExceptionJournal(Math.Max(events.Count, 1));
+        journal.GoOnBehind(events);
+        return journal;
+    }
 
     /// <summary>Notes an event.</summary>
     public void Record(ulong instructionCount, int vcpu, JournalKind kind, byte vector, uint error, in VcpuGlance registers)
     {
-        entries[Count % Capacity] = new JournalEntry(Count + 1, instructionCount, vcpu, kind, vector, error, registers);
+        entries[Count % (ulong)entries.Length] = new JournalEntry(Count + 1, instructionCount, vcpu, kind, vector, error, registers);
         Count++;
+        kept = Math.Min(kept + 1, entries.Length);
         if (kind == JournalKind.Interrupt)
         {
             Interrupts++;
@@ -61,13 +81,24 @@ public sealed class ExceptionJournal
     /// <summary>The last <paramref name="most"/> events, oldest first; fewer when there are not so many.</summary>
     public IReadOnlyList<JournalEntry> Last(int most)
     {
-        int count = (int)Math.Min(Math.Min((ulong)Math.Max(most, 0), Count), Capacity);
+        int count = Math.Min(Math.Max(most, 0), kept);
         var last = new JournalEntry[count];
         for (int i = 0; i < count; i++)
         {
-            last[i] = entries[(Count - (ulong)(count - i)) % Capacity];
+            last[i] = entries[(Count - (ulong)(count - i)) % (ulong)entries.Length];
         }
 
         return last;
+    }
+
+    /// <summary>Goes on behind these events, as <see cref="Of"/> takes them.</summary>
+    internal void GoOnBehind(IReadOnlyList<JournalEntry> events)
+    {
+        foreach (JournalEntry one in events)
+        {
+            entries[(one.Number - 1) % (ulong)entries.Length] = one;
+            Count = one.Number;
+            kept = Math.Min(kept + 1, entries.Length);
+        }
     }
 }

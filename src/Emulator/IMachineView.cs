@@ -47,7 +47,7 @@ public interface IMachineView
     /// </summary>
     MachineState? WholeState => null;
 
-    /// <summary>The last exceptions, interrupts and mode switches; null for what never ran here.</summary>
+    /// <summary>The last exceptions, interrupts and mode switches; null for what has none.</summary>
     ExceptionJournal? Journal => null;
 
     /// <summary>A quick look at the registers of a vCPU.</summary>

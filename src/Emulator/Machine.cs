@@ -148,6 +148,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         try
         {
             machine.Load(state, view);
+            machine.Journal.GoOnBehind(view.Journal?.Last(ExceptionJournal.Capacity) ?? []);
 
             // Its crash is known: the wait for a reset that might not come is over.
             machine.reportTimer.Disarm();

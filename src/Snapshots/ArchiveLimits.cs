@@ -26,6 +26,9 @@ public static class ArchiveLimits
     /// <summary>Bytes of the JSON that holds the machine's state.</summary>
     public const int StateBytes = 48 << 20;
 
+    /// <summary>Events of the machine's journal: the last ones are kept.</summary>
+    public const int JournalEvents = 128;
+
     /// <summary>Bytes of VMCOREINFO; a guest's own text beyond this is not kept.</summary>
     public const int VmcoreinfoBytes = 64 << 10;
 

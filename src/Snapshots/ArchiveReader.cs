@@ -69,6 +69,9 @@ public sealed class ArchiveReader : IMachineImage
 
     MachineState? IMachineView.WholeState => head.State;
 
+    /// <inheritdoc/>
+    public ExceptionJournal? Journal => head.Journal;
+
     internal ArchiveHead Head => head;
 
     internal ArchiveFile File => file;

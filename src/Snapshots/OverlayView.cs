@@ -44,6 +44,9 @@ public sealed class OverlayView : IMutableMachineView, IDisposable
     public MachineExit? StopCause => below.StopCause;
 
     /// <inheritdoc/>
+    public ExceptionJournal? Journal => below.Journal;
+
+    /// <inheritdoc/>
     public MachineState? WholeState => below.WholeState is { } state && vcpus is not null ? state with { Vcpus = [.. vcpus] } : below.WholeState;
 
     /// <inheritdoc/>

@@ -59,6 +59,9 @@ public sealed class Snapshot : IMachineView, IDisposable
     /// <inheritdoc/>
     public MachineExit? StopCause => Info.StopCause;
 
+    /// <summary>The last events before the instant; a copy of the machine's own. Null when none was kept.</summary>
+    public ExceptionJournal? Journal { get; init; }
+
     MachineState? IMachineView.WholeState => State;
 
     /// <summary>
@@ -69,7 +72,7 @@ public sealed class Snapshot : IMachineView, IDisposable
     {
         ObjectDisposedException.ThrowIf(Volatile.Read(ref disposed) != 0, this);
         shared.Acquire();
-        return new Snapshot(shared, State, info ?? Info);
+        return new Snapshot(shared, State, info ?? Info) { Journal = Journal };
     }
 
     /// <inheritdoc/>

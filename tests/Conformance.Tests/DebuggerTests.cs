@@ -83,7 +83,7 @@ public sealed class DebuggerTests(DebianRuns runs)
         Assert.StartsWith("l/vmlinux", one.Ask("qXfer:exec-file:read::0,100"));
         Assert.StartsWith("l/vmlinux", other.Ask("qXfer:exec-file:read::0,100"));
 
-        foreach (string command in (string[])["info", $"phys {vcpu.Cr3 & ~0xFFFUL:x} 100", "ps", "bt all", "modules", "symbols", "phys a0000 10", "phys 100000 40"])
+        foreach (string command in (string[])["info", $"phys {vcpu.Cr3 & ~0xFFFUL:x} 100", "ps", "bt all", "modules", "symbols", "phys a0000 10", "phys 100000 40", "journal 100", "where"])
         {
             Assert.Equal(one.Monitor(command), other.Monitor(command));
         }

@@ -8,6 +8,7 @@ using Emulator;
 using GdbStub.Sessions;
 using GuestOs;
 using GuestOs.Linux;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Snapshots;
 
@@ -78,6 +79,10 @@ internal sealed class LiveDebian : IMachineSupervisor, IAsyncDisposable
         return live;
     }
 
+    /// <summary>Serves the frozen machine once more, with its kernel's symbols.</summary>
+    public GdbListener Serve(KernelSymbols kernels, ILogger? logger = null) => GdbListener.Start(
+        new GdbEndpoint.Tcp(IPAddress.Loopback, 0), new LiveTargetProvider(runner, new DebugOptions { Kernels = kernels }), logger ?? NullLogger.Instance);
+
     /// <summary>Looks at the frozen machine.</summary>
     public T Look<T>(Func<Machine, T> look) => runner.Inspect(view => look((Machine)view));
 
@@ -98,7 +103,10 @@ internal sealed class LiveDebian : IMachineSupervisor, IAsyncDisposable
             KernelOffset = Verdict.Report.KaslrOffset,
             GuestNanoseconds = Trap.InstructionCount,
             Vmcoreinfo = kernel is null ? null : Encoding.Latin1.GetString(kernel.Info.Text.Span),
-        });
+        })
+        {
+            Journal = ExceptionJournal.Of(machine.Journal.Last(ArchiveLimits.JournalEvents)),
+        };
     });
 
     public TrapDecision OnExit(IMachineControl machine, MachineExit exit)

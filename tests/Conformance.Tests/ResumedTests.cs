@@ -1,15 +1,12 @@
 using System.Net;
-using System.Security.Cryptography;
 using System.Text.Json;
 using Debugging;
-using Debugging.Processes;
 using Debugging.Tests;
 using Emulator;
 using Emulator.Memory;
 using GdbStub.Sessions;
 using Microsoft.Extensions.Logging.Abstractions;
 using Snapshots;
-using Snapshots.Tests;
 
 namespace Conformance.Tests;
 
@@ -43,7 +40,7 @@ public sealed class ResumedTests(DebianRuns runs)
     public async Task Gdb_runs_an_archive_on_with_breakpoints_and_the_archive_stays_as_it_was(string gdb)
     {
         GdbProcess.Require(gdb);
-        using Archived archived = await ArchiveAsync();
+        using ArchivedDebian archived = await ArchivedDebian.MakeAsync(runs);
         await using GdbListener served = archived.Serve(resume: false);
         ulong rip = archived.Rip;
         string output = await RunAsync(
@@ -84,7 +81,7 @@ public sealed class ResumedTests(DebianRuns runs)
     [Fact]
     public async Task Each_connection_has_its_own_copy_and_what_it_wrote_is_gone_with_it()
     {
-        using Archived archived = await ArchiveAsync();
+        using ArchivedDebian archived = await ArchivedDebian.MakeAsync(runs);
         await using GdbListener served = archived.Serve(resume: true);
         string place = $"{archived.Rip:x}";
         using RspClient one = RspClient.Connect(served.Endpoint);
@@ -107,7 +104,7 @@ public sealed class ResumedTests(DebianRuns runs)
     [Fact]
     public async Task A_copy_that_runs_in_circles_is_interrupted_and_forked_again_from_the_crash()
     {
-        using Archived archived = await ArchiveAsync();
+        using ArchivedDebian archived = await ArchivedDebian.MakeAsync(runs);
         await using GdbListener served = archived.Serve(resume: true);
         using RspClient client = RspClient.Connect(served.Endpoint);
         client.Ask("?");
@@ -127,7 +124,7 @@ public sealed class ResumedTests(DebianRuns runs)
     public async Task Lldb_reads_an_archive_by_name_and_role_and_runs_it_on()
     {
         GdbProcess.Require("lldb");
-        using Archived archived = await ArchiveAsync();
+        using ArchivedDebian archived = await ArchivedDebian.MakeAsync(runs);
         await using GdbListener served = archived.Serve(resume: true);
         string output = Flat(await GdbProcess.StartAsync("lldb", ["--no-lldbinit", "--batch", .. new[]
         {
@@ -163,30 +160,27 @@ public sealed class ResumedTests(DebianRuns runs)
     public async Task Gdb_mi_as_VS_Code_drives_it_attaches_breaks_runs_and_reads()
     {
         GdbProcess.Require();
-        using Archived archived = await ArchiveAsync();
+        using ArchivedDebian archived = await ArchivedDebian.MakeAsync(runs);
         await using GdbListener served = archived.Serve(resume: true);
-        string script = string.Join('\n',
-        [
-            "-gdb-set mi-async off",
-            $"-target-select remote {served.Endpoint.TargetRemote}",
-            "-thread-info",
-            "-stack-list-frames --thread 1 0 0",
-            "-data-list-register-names",
-            "-data-list-register-values --thread 1 x 16 17",
-            "-exec-step-instruction",
-            "-exec-step-instruction",
-            "-break-insert *$pc",
-            "-break-list",
-            "-data-read-memory-bytes $pc 8",
-            "-interpreter-exec console \"monitor where\"",
-            "-break-delete",
-            "-exec-continue",
-            "-data-evaluate-expression $cr0",
-            "-target-detach",
-            "-gdb-exit",
-            "",
-        ]);
-        string output = await MiAsync(script);
+        await using var gdb = MiSession.Start();
+        await gdb.SayAsync("-gdb-set mi-async off", "^done");
+        await gdb.SayAsync($"-target-select remote {served.Endpoint.TargetRemote}", "^connected");
+        await gdb.SayAsync("-thread-info", "^done");
+        await gdb.SayAsync("-stack-list-frames --thread 1 0 0", "^done");
+        await gdb.SayAsync("-data-list-register-names", "^done");
+        await gdb.SayAsync("-data-list-register-values --thread 1 x 16 17", "^done");
+        await gdb.SayAsync("-exec-step-instruction", "*stopped");
+        await gdb.SayAsync("-exec-step-instruction", "*stopped");
+        await gdb.SayAsync("-break-insert *$pc", "^done");
+        await gdb.SayAsync("-break-list", "^done");
+        await gdb.SayAsync("-data-read-memory-bytes $pc 8", "^done");
+        await gdb.SayAsync("-interpreter-exec console \"monitor where\"", "^done");
+        await gdb.SayAsync("-break-delete", "^done");
+        await gdb.SayAsync("-exec-continue", "*stopped");
+        await gdb.SayAsync("-data-evaluate-expression $cr0", "^done");
+        await gdb.SayAsync("-target-detach", "^done");
+        await gdb.SayAsync("-gdb-exit", "^exit");
+        string output = gdb.Output;
         Assert.Contains("^connected", output, StringComparison.Ordinal);
         Assert.Contains("target-id=\"Thread 2.1\"", output.Replace("Thread 1.1", "Thread 2.1", StringComparison.Ordinal), StringComparison.Ordinal);
         Assert.Contains($"addr=\"0x{archived.Rip:x16}\"", output, StringComparison.Ordinal);
@@ -205,7 +199,7 @@ public sealed class ResumedTests(DebianRuns runs)
     public async Task The_python_script_reports_on_a_machine()
     {
         GdbProcess.Require();
-        using Archived archived = await ArchiveAsync();
+        using ArchivedDebian archived = await ArchivedDebian.MakeAsync(runs);
         await using GdbListener served = archived.Serve(resume: false);
         string report = archived.File("report.json");
         string output = await RunAsync(
@@ -215,6 +209,7 @@ public sealed class ResumedTests(DebianRuns runs)
         JsonElement thread = document.RootElement.GetProperty("threads")[0];
         Assert.Equal($"0x{archived.Rip:x}", thread.GetProperty("registers").GetProperty("rip").GetString());
         Assert.Equal("0x80050033", thread.GetProperty("registers").GetProperty("cr0").GetString());
+        Assert.Matches("^0x[0-9a-f]+$", thread.GetProperty("registers").GetProperty("eflags").GetString()!);
         Assert.Contains(document.RootElement.GetProperty("stopped").EnumerateArray(), line => line.GetString()!.StartsWith("stopped: a reset was asked for", StringComparison.Ordinal));
         Assert.Contains(document.RootElement.GetProperty("translation").EnumerateArray(), line => line.GetString()!.Contains("physical 0x", StringComparison.Ordinal));
     }
@@ -222,7 +217,7 @@ public sealed class ResumedTests(DebianRuns runs)
     [Fact]
     public async Task A_foreign_dump_says_why_it_cannot_run()
     {
-        using Archived archived = await ArchiveAsync();
+        using ArchivedDebian archived = await ArchivedDebian.MakeAsync(runs);
         await using GdbListener served = GdbListener.Start(
             new GdbEndpoint.Tcp(IPAddress.Loopback, 0),
             new ImageTargetProvider(() => new WithoutState(ArchiveReader.Open(archived.Path)), new DebugOptions { Resume = true }), NullLogger.Instance);
@@ -250,64 +245,9 @@ public sealed class ResumedTests(DebianRuns runs)
         return GdbProcess.StartAsync(gdb, ["-nx", "-batch", .. all.SelectMany(command => new[] { "-ex", command })]);
     }
 
-    /// <summary>Feeds gdb/MI one command after the other, each when the one before has stopped or answered.</summary>
-    private static async Task<string> MiAsync(string script)
-    {
-        string file = Path.Combine(Path.GetTempPath(), $"gdbstub-mi-{Guid.NewGuid():N}");
-        await File.WriteAllTextAsync(file, script, Cancellation);
-        try
-        {
-            return await GdbProcess.StartAsync("sh", ["-c", $"while read -r line; do echo \"$line\"; sleep 0.3; done < {file} | gdb -nx -q --interpreter=mi2"]);
-        }
-        finally
-        {
-            File.Delete(file);
-        }
-    }
-
-    private async Task<Archived> ArchiveAsync()
-    {
-        LiveDebian live = await runs.LiveAsync();
-        using Snapshot snapshot = live.Capture();
-        return new Archived(snapshot);
-    }
-
     private static string Little(ulong value) => Convert.ToHexStringLower(BitConverter.GetBytes(value));
 
     private static string Flat(string output) => string.Join(' ', output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-
-    /// <summary>A store with the one archive.</summary>
-    private sealed class Archived : IDisposable, IImageStore
-    {
-        private readonly TemporaryDirectory directory = new();
-        private readonly StoredArchive stored;
-        private readonly byte[] hash;
-
-        public Archived(Snapshot snapshot)
-        {
-            stored = Store.Open(directory.File("store")).Write(snapshot, cancellation: Cancellation);
-            hash = SHA256.HashData(System.IO.File.ReadAllBytes(stored.Path));
-            Rip = snapshot.Vcpus[0].Rip;
-        }
-
-        public ulong Rip { get; }
-
-        public string Path => stored.Path;
-
-        public string File(string name) => directory.File(name);
-
-        public GdbListener Serve(bool resume) => GdbListener.Start(
-            new GdbEndpoint.Tcp(IPAddress.Loopback, 0),
-            new ProcessTargetProvider(runner: null, this, stored.Id, new DebugOptions { Resume = resume }), NullLogger.Instance);
-
-        public IReadOnlyList<StoredImage> List() => [new StoredImage(stored.Id, stored.Title, stored.Time)];
-
-        public OpenedImage Open(string id) => new(new OverlayView(ArchiveReader.Open(stored.Path), owns: true), null);
-
-        public void AssertUntouched() => Assert.Equal(hash, SHA256.HashData(System.IO.File.ReadAllBytes(stored.Path)));
-
-        public void Dispose() => directory.Dispose();
-    }
 
     /// <summary>What a dump made elsewhere has: memory and registers.</summary>
     private sealed class WithoutState(ArchiveReader archive) : IMachineView, IDisposable

@@ -129,7 +129,8 @@ public sealed class LiveTests
     [Fact]
     public async Task A_second_debugger_observes_and_is_told_that_it_does()
     {
-        await using LiveMachine live = new(waitForDebugger: true);
+        int quits = 0;
+        await using LiveMachine live = new(waitForDebugger: true, new DebugOptions { Quit = () => $"{++quits} ended\n" });
         await using GdbListener listener = Listen(live.Provider);
         using RspClient first = RspClient.Connect(listener.Endpoint);
         first.Ask("?");
@@ -139,6 +140,12 @@ public sealed class LiveTests
         Assert.StartsWith("E.another debugger controls this machine", second.Ask("P0=0000000000000000"));
         Assert.Equal("", second.Ask("Z0,0,1"));
         Assert.StartsWith("this machine cannot be started again from here", second.Monitor("reset"), StringComparison.Ordinal);
+        foreach (string command in new[] { "quit", "nmi", "power", "step into" })
+        {
+            Assert.StartsWith("this machine does not take that from here", second.Monitor(command), StringComparison.Ordinal);
+        }
+
+        Assert.Equal("1 ended\n", first.Monitor("quit"));
 
         // While the machine runs for the first, the second still reads, and the first is not told of it.
         first.Send("c");

@@ -53,6 +53,24 @@ public sealed class LldbTests
         }
     }
 
+    [Fact]
+    public async Task Lldb_that_attaches_reads_only_where_the_machine_stands_and_asks_nothing_that_matters_in_vain()
+    {
+        GdbProcess.Require("lldb");
+        var log = new PacketLog();
+        await using LiveMachine live = new(waitForDebugger: true);
+        await using GdbListener listener = GdbListener.Start(new GdbEndpoint.Tcp(IPAddress.Loopback, 0), live.Provider, log);
+        Contains(await RunAsync(listener, "register read rip", "thread list", "detach"), "rip = 0xffffffff81000000");
+
+        // Around the program counter and the frame pointer, to disassemble and unwind. A hunt for a Darwin kernel would be thousands of reads, at every page below.
+        ulong frame = live.Machine.Vcpus[0].Gpr[5];
+        Assert.InRange(log.Reads.Count, 1, 8);
+        Assert.All(log.Reads, address => Assert.True(IsNear(address, FakeMachine.Code) || IsNear(address, frame), $"a read at 0x{address:x}"));
+        Assert.Empty(log.Unknown.Except(["qVAttachOrWaitSupported", "qStructuredDataPlugins", "qShlibInfoAddr"]));
+    }
+
+    private static bool IsNear(ulong address, ulong place) => address + 0x1000 - place < 0x2000;
+
     private static Task<string> RunAsync(GdbListener listener, params string[] commands)
     {
         IEnumerable<string> all = ["settings set interpreter.prompt-on-quit false", $"gdb-remote {listener.Endpoint.TargetRemote}", .. commands];

@@ -30,6 +30,17 @@ public sealed class RealMachineTests
         0xB0, 0x20, 0xE6, 0x20, 0x58, 0xCF, // 2D mov al,20h; out 20h,al; pop ax; iret
     ];
 
+    // A loop in another segment, copied there first: es = ds = 1000h, [0] = inc ecx; nop; jmp 0.
+    private static readonly byte[] Elsewhere =
+    [
+        0xB8, 0x00, 0x10, 0x8E, 0xC0,             // 00 mov ax,1000h; mov es,ax
+        0x31, 0xFF,                               // 05 xor di,di
+        0x26, 0xC7, 0x05, 0x66, 0x41,             // 07 mov word es:[di],4166h
+        0x26, 0xC7, 0x45, 0x02, 0x90, 0xEB,       // 0C mov word es:[di+2],EB90h
+        0x26, 0xC6, 0x45, 0x04, 0xFB,             // 12 mov byte es:[di+4],FBh
+        0xEA, 0x00, 0x00, 0x00, 0x10,             // 17 jmp 1000h:0
+    ];
+
     private static readonly byte[] Printing =
     [
         0xBA, 0xF8, 0x03,                   // 00 mov dx,3F8h
@@ -63,6 +74,21 @@ public sealed class RealMachineTests
         }
 
         Assert.Contains("interrupt 08h, at 0000:0000000000007c2", client.Monitor("journal 1"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Gdb_stops_at_breakpoints_in_real_mode_where_a_segment_has_a_base()
+    {
+        GdbProcess.Require();
+        using Machine machine = Booted(Elsewhere);
+        await using Run run = new(machine);
+        string output = await GdbProcess.RunAsync(
+            run.Listener.Endpoint.TargetRemote, "break *0x10002", "continue", "print/x $linear_pc", "print $rcx", "continue", "print/x $linear_pc", "print $rcx", "stepi", "monitor code $linear_pc 2", "detach");
+        Assert.Contains("SIGTRAP", output, StringComparison.Ordinal);
+        foreach (string text in new[] { "$1 = 0x10002", "$2 = 1", "$3 = 0x10002", "$4 = 2", "16-bit code, segment at 0x10000", "> 0x10003: ebfb", "detached" })
+        {
+            Assert.Contains(text, output, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -224,10 +224,14 @@ public sealed class TargetTests
     [InlineData("phys", "usage: phys ADDRESS LENGTH, with a length of 1 to 65536\n")]
     [InlineData("phys 0 0", "usage: phys ADDRESS LENGTH, with a length of 1 to 65536\n")]
     [InlineData("phys 0 0xffffffffffffffff", "usage: phys ADDRESS LENGTH, with a length of 1 to 65536\n")]
-    [InlineData("phys zz 1", "usage: phys ADDRESS LENGTH, with a length of 1 to 65536\n")]
+    [InlineData("phys zz 1", "'zz' is no number in C's notation, no register like $rip, and no symbol that is known here\n")]
+    [InlineData("phys $cr3+0x60100-0x10000 11", "0000000000060100  6b 65 72 6e 65 6c 20 64 61 74 61                 kernel data\n")]
+    [InlineData("phys $xmm0 1", "'$xmm0' is no number in C's notation, no register like $rip, and no symbol that is known here\n")]
+    [InlineData("phys 1+ 1", "'1+' is no sum of numbers\n")]
+    [InlineData("walk $star", "'$star' is no number in C's notation, no register like $rip, and no symbol that is known here\n")]
     [InlineData("dmesg", "[    0.000000] Linux version\n")]
     [InlineData("echo  a b ", "vCPU 0: a b\n")]
-    [InlineData("help phys", "phys ADDRESS LENGTH    physical memory, in hexadecimal; numbers in C's notation\n")]
+    [InlineData("help phys", "phys ADDRESS LENGTH    physical memory, in hexadecimal\n")]
     [InlineData("nothing", "there is no command 'nothing'; 'monitor help' lists them\n")]
     [InlineData("e", "vCPU 0: \n")]
     [InlineData("reset", "this machine cannot be started again from here; only the debugger that controls a live machine can\n")]
@@ -243,7 +247,7 @@ public sealed class TargetTests
         string help = Open(new FakeMachine()).Monitor!.Execute(1, "help");
         foreach (string name in new[]
         {
-            "help", "info", "where", "dmesg", "panic", "regs", "journal", "phys", "walk", "maps", "devices", "nmi", "power", "step", "fork", "reset", "quit",
+            "help", "info", "where", "dmesg", "panic", "regs", "journal", "code", "phys", "walk", "maps", "devices", "nmi", "power", "step", "fork", "reset", "quit",
         })
         {
             Assert.Contains(help.Split('\n'), line => line.StartsWith(name + " ", StringComparison.Ordinal) && line.Length > 30);
@@ -281,6 +285,33 @@ public sealed class TargetTests
         Assert.Contains("not mapped, as everything from 0x8000000000 to 0xffffffffff", target.Monitor.Execute(1, "walk 0x8000000000"), StringComparison.Ordinal);
         Assert.Contains("not an address of this space", target.Monitor.Execute(1, "walk 0x800000000000"), StringComparison.Ordinal);
         Assert.StartsWith("usage", target.Monitor.Execute(1, "walk"), StringComparison.Ordinal);
+        Assert.StartsWith("0xffffffff81000004: 4-level", target.Monitor.Execute(1, "walk $pc+4"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Monitor_code_shows_instructions_as_the_mode_has_them()
+    {
+        var machine = new FakeMachine();
+        IDebugTarget target = Open(machine);
+        Assert.Equal(
+            """
+            64-bit code
+            > 0xffffffff81000000: 90  nop
+              0xffffffff81000001: 48ffc0  inc %rax
+              0xffffffff81000004: 488903  mov %rax,(%rbx)
+
+            """,
+            target.Monitor!.Execute(1, "code $pc 3"));
+        Assert.Equal("no memory at 0x0\n", target.Monitor.Execute(1, "code 0"));
+        Assert.StartsWith("usage", target.Monitor.Execute(1, "code 0 1 2"), StringComparison.Ordinal);
+
+        // The same bytes in real mode, in a segment: 16-bit code without REX, whose jumps count from the segment's base.
+        SegmentState[] segments = [.. machine.Vcpus[0].Segments];
+        segments[1] = new SegmentState(0x4000, 0x9B, 0xFFFF, 0x4_0000);
+        machine.Change(vcpu => vcpu with { Cr0 = 0x10, Efer = 0, Rip = 0x0A, Segments = segments });
+        string code = Open(machine).Monitor!.Execute(1, "code 0x40001 8");
+        Assert.StartsWith("16-bit code, segment at 0x40000\n  0x40001: 48  dec %ax\n  0x40002: ffc0  inc %ax\n", code, StringComparison.Ordinal);
+        Assert.EndsWith("\n> 0x4000a: 90  nop\n  0x4000b: ebf3  jmp 0x0\n", code, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -360,6 +391,7 @@ public sealed class TargetTests
         string journal = Open(machine).Monitor!.Execute(1, "journal 5");
         Assert.StartsWith("#1 at 0 ns, vCPU 0: interrupt 20h, at 0010:ffffffff81000000, 64-bit, ring 0, cr3 10000\n", journal, StringComparison.Ordinal);
         Assert.Contains("rax 0000000000001000", journal, StringComparison.Ordinal);
+        Assert.EndsWith("rip ffffffff81000000 rflags 00000246 [PF ZF IF IOPL=0] gs base ffff888000000000\n", journal, StringComparison.Ordinal);
     }
 
     [Fact]

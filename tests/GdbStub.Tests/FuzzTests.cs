@@ -106,12 +106,13 @@ public sealed partial class FuzzTests
 
     /// <summary>
     /// Plays a session: each line a payload, or what happens. Checks that what comes out is packets, one a packet that went
-    /// in and one more a stop, and that at the end every target was let go.
+    /// in and one more a stop, that nothing failed inside, and that at the end every target was let go.
     /// </summary>
     private static string Play(string[] lines, int cut)
     {
         var target = new RichTarget();
-        using var session = new GdbSession(target, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+        var log = new ErrorLog();
+        using var session = new GdbSession(target, log);
         var output = new StringBuilder();
         int packets = 0;
         int stops = 0;
@@ -159,6 +160,7 @@ public sealed partial class FuzzTests
         int console = said.Count(one => one.StartsWith('O') && one != "OK");
         Assert.True(said.Count - console <= packets + (3 * stops) + 64, $"{said.Count} packets for {packets} and {stops} stops");
         session.Dispose();
+        Assert.Empty(log.Errors);
         Assert.Equal(target.Opened, target.Disposals);
         foreach (RichTarget one in target.Open.Values.Where(one => one != target))
         {

@@ -76,11 +76,11 @@ public sealed class WaitingThreadTests
     }
 
     [Fact]
-    public void Lldb_is_not_told_where_the_text_lies()
+    public void Lldb_is_told_that_a_file_lies_where_it_says()
     {
         var conversation = new Conversation(new RichTarget());
         Assert.Equal("TextSeg=4000", conversation.Ask("qOffsets"));
         Assert.Equal("OK", conversation.Ask("QThreadSuffixSupported"));
-        Assert.Equal("", conversation.Ask("qOffsets"));
+        Assert.Equal("Text=0;Data=0;Bss=0", conversation.Ask("qOffsets"));
     }
 }

@@ -96,7 +96,10 @@ internal sealed partial class GuestMachine : IGuestMachine, IDisposable
     {
         CaptureInfo info = MachineCapture.Describe(options, exit, verdict, DateTimeOffset.UtcNow);
         long start = Stopwatch.GetTimestamp();
-        var snapshot = new Snapshot(machine.Memory.Freeze(), machine.Save(), info);
+        var snapshot = new Snapshot(machine.Memory.Freeze(), machine.Save(), info)
+        {
+            Journal = ExceptionJournal.Of(machine.Journal.Last(ArchiveLimits.JournalEvents)),
+        };
         double pause = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         lastCrash = info;
         events.Report(new FrozenEvent(pause));

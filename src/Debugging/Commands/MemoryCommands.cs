@@ -20,16 +20,16 @@ internal static class MemoryCommands
 
     public static readonly MonitorCommand[] All =
     [
-        new("phys", "ADDRESS LENGTH", "physical memory, in hexadecimal; numbers in C's notation", Physical),
+        new("phys", "ADDRESS LENGTH", "physical memory, in hexadecimal", Physical),
         new("walk", "ADDRESS", "how the page tables translate an address, entry by entry", Walk),
         new("maps", "[START [LAST]]", "what is mapped in the vCPU's address space, with rights and physical addresses", Maps),
     ];
 
     private static string Physical(MonitorContext context, string arguments)
     {
-        if (!MonitorText.TryNumbers(arguments, out ulong[] numbers) || numbers.Length != 2 || numbers[1] is 0 or > MaxDump)
+        if (!MonitorNumber.TryReadAll(context, arguments, out ulong[] numbers, out string? error) || numbers.Length != 2 || numbers[1] is 0 or > MaxDump)
         {
-            return $"usage: phys ADDRESS LENGTH, with a length of 1 to {MaxDump}\n";
+            return $"{error ?? $"usage: phys ADDRESS LENGTH, with a length of 1 to {MaxDump}"}\n";
         }
 
         byte[] bytes = new byte[(int)numbers[1]];
@@ -40,11 +40,12 @@ internal static class MemoryCommands
 
     private static string Walk(MonitorContext context, string argument)
     {
-        if (!MonitorText.TryNumber(argument, out ulong address))
+        if (!MonitorNumber.TryReadAll(context, argument, out ulong[] numbers, out string? error) || numbers.Length != 1)
         {
-            return "usage: walk ADDRESS, a number in C's notation\n";
+            return $"{error ?? "usage: walk ADDRESS"}\n";
         }
 
+        ulong address = numbers[0];
         return context.Inspect(view =>
         {
             const ulong userTables = 0x1000;
@@ -88,9 +89,9 @@ internal static class MemoryCommands
 
     private static string Maps(MonitorContext context, string arguments)
     {
-        if (!MonitorText.TryNumbers(arguments, out ulong[] numbers) || numbers.Length > 2)
+        if (!MonitorNumber.TryReadAll(context, arguments, out ulong[] numbers, out string? error) || numbers.Length > 2)
         {
-            return "usage: maps [START [LAST]], numbers in C's notation\n";
+            return $"{error ?? "usage: maps [START [LAST]]"}\n";
         }
 
         return context.Inspect(view =>

@@ -1,6 +1,8 @@
+using System.Buffers.Binary;
 using Debugging.Kernels;
 using Emulator;
 using Emulator.Memory;
+using GdbStub.Targets;
 using GuestOs.Linux.Symbols;
 
 namespace Debugging.Commands;
@@ -55,6 +57,14 @@ public sealed class MonitorContext
             access.Leave();
         }
     }
+
+    /// <summary>A register of the selected thread of at most 64 bits; null when its value is not known.</summary>
+    internal ulong? Register(RegisterInfo register) => Inspect(view =>
+    {
+        Span<byte> value = stackalloc byte[sizeof(ulong)];
+        value.Clear();
+        return threads.TryReadRegister(view, thread, register.Number, value[..register.Size]) ? BinaryPrimitives.ReadUInt64LittleEndian(value) : (ulong?)null;
+    });
 
     /// <summary>What decides about the addresses of the selected vCPU or task.</summary>
     internal PagingRegisters Paging(IMachineView view) => threads.PagingOf(view, thread);

@@ -15,6 +15,7 @@ internal sealed class MonitorTable
             new("help", "[COMMAND]", "this list, or one command", (_, name) => Help(name)),
             .. GuestCommands.All,
             .. RegisterCommands.All,
+            .. CodeCommands.All,
             .. MemoryCommands.All,
             .. DeviceCommands.All,
             .. ControlCommands.All,
@@ -60,6 +61,8 @@ internal sealed class MonitorTable
             text.Append(CultureInfo.InvariantCulture, $"{command.Name + " " + command.Arguments,-22} {command.Help}\n");
         }
 
-        return text.ToString();
+        return name.Length == 0
+            ? text.Append("ADDRESS, LENGTH and the like are numbers in C's notation, registers ($rip), the kernel's symbols, and sums of these ($rsp+0x10)\n").ToString()
+            : text.ToString();
     }
 }

@@ -44,6 +44,14 @@ internal static class MonitorText
         return mode + ring + (vcpu.Halted ? ", halted" : "");
     }
 
+    /// <summary>How the next instruction is decoded: as 16-, 32- or 64-bit code.</summary>
+    public static int CodeBits(in VcpuGlance vcpu)
+    {
+        const ulong virtual8086 = 1 << 17;
+        bool flat = (vcpu.Cr0 & 1) != 0 && (vcpu.Rflags & virtual8086) == 0;
+        return vcpu.Is64Bit ? 64 : flat && (vcpu.CsAttributes & 0x4000) != 0 ? 32 : 16;
+    }
+
     /// <summary>True when <see cref="Mode"/> says the same of both.</summary>
     public static bool SameMode(in VcpuGlance one, in VcpuGlance other) =>
         ((one.Cr0 ^ other.Cr0) & 1) == 0 && ((one.Rflags ^ other.Rflags) & (1 << 17)) == 0 && one.Is64Bit == other.Is64Bit
@@ -54,22 +62,6 @@ internal static class MonitorText
         text.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
             ? ulong.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value)
             : ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value);
-
-    /// <summary>Numbers with spaces between them; none is none.</summary>
-    public static bool TryNumbers(string text, out ulong[] values)
-    {
-        string[] words = text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        values = new ulong[words.Length];
-        for (int i = 0; i < words.Length; i++)
-        {
-            if (!TryNumber(words[i], out values[i]))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
 
     /// <summary>An event in one line.</summary>
     public static string Event(in JournalEntry entry)

@@ -94,7 +94,7 @@ internal static class RegisterCommands
         {
             if (view.Journal is not { } journal)
             {
-                return "an image keeps no journal; one begins when it is forked\n";
+                return "this image has no journal; one begins when it is forked\n";
             }
 
             IReadOnlyList<JournalEntry> entries = journal.Last((int)count);
@@ -106,8 +106,10 @@ internal static class RegisterCommands
             var text = new StringBuilder();
             foreach (JournalEntry entry in entries)
             {
+                VcpuGlance registers = entry.Registers;
                 text.Append(CultureInfo.InvariantCulture, $"{MonitorText.Event(entry)}\n");
-                General(text, entry.Registers);
+                General(text, registers);
+                text.Append(CultureInfo.InvariantCulture, $"rip {registers.Rip:x16} rflags {registers.Rflags:x8} [{Words(X86Flags.Eflags, registers.Rflags)}] gs base {registers.Bases[5]:x}\n");
             }
 
             return text.ToString();

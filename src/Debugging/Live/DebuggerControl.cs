@@ -16,8 +16,9 @@ internal sealed class DebuggerControl : IRunControl, IProgrammableBreakpoints, I
     private ThreadAction action;
     private ulong runStart;
 
-    // A single step met an interrupt: where its handler returns to, and with which stack.
-    private (ulong Pc, ulong Stack)? interrupted;
+    // A single step met an interrupt: where its handler returns to, and with which stack and page tables. Other processes
+    // may be at the same address with the same stack pointer before that.
+    private (ulong Pc, ulong Stack, ulong Tables)? interrupted;
 
     /// <param name="runner">Owns the machine.</param>
     /// <param name="events">The session.</param>
@@ -38,9 +39,10 @@ internal sealed class DebuggerControl : IRunControl, IProgrammableBreakpoints, I
 
     public bool StepsRanges => true;
 
-    public StepMask Supported => StepMask.Enable | StepMask.NoInterrupts;
+    /// <summary>Timers never run on while somebody steps: guest time is counted in instructions, whether that is asked for or not.</summary>
+    public StepMask Supported => StepMask.Enable | StepMask.NoInterrupts | StepMask.NoTimers;
 
-    public StepMask Current { get; set; } = StepMask.Enable | StepMask.NoInterrupts;
+    public StepMask Current { get; set; } = StepMask.Enable | StepMask.NoInterrupts | StepMask.NoTimers;
 
     /// <summary>A step of one instruction, which may be made where it was ordered.</summary>
     public bool IsSingleStep => action is { Kind: ResumeKind.Step, RangeEnd: 0 };
@@ -151,7 +153,7 @@ internal sealed class DebuggerControl : IRunControl, IProgrammableBreakpoints, I
 
         if ((Current & StepMask.NoInterrupts) != 0 && (machine.Journal?.Interrupts ?? 0) != interrupts)
         {
-            interrupted = (before.LinearPc, before.Gpr[4]);
+            interrupted = (before.LinearPc, before.Gpr[4], TablesOf(before));
             breakpoints.Apply(machine, extra: before.LinearPc);
             return false;
         }
@@ -193,10 +195,20 @@ internal sealed class DebuggerControl : IRunControl, IProgrammableBreakpoints, I
             }
         }
 
+        // Where the program counter is not the address it was set at (a segment's base is added), gdb finds no breakpoint of its
+        // own at it, takes one that is reported for an old one, and goes on without a word. A plain trap it shows.
+        if (exit.Kind == MachineExitKind.Breakpoint && registers.Rip != registers.LinearPc)
+        {
+            exit = exit with { Kind = MachineExitKind.Stepped };
+        }
+
         return StopReports.Ending(exit, machine.CurrentVcpu, exit.Kind == MachineExitKind.Breakpoint && breakpoints.IsHardware(registers.LinearPc));
     }
 
-    private bool TryFinishHandler(IMachineControl machine, (ulong Pc, ulong Stack) place, out MachineExit exit)
+    /// <summary>CR3 without PCID and caching bits: the kernel may have given the same tables another PCID meanwhile.</summary>
+    private static ulong TablesOf(in VcpuGlance registers) => registers.Cr3 & ~0xFFFUL;
+
+    private bool TryFinishHandler(IMachineControl machine, (ulong Pc, ulong Stack, ulong Tables) place, out MachineExit exit)
     {
         exit = machine.Run();
         if (exit.Kind != MachineExitKind.Breakpoint)
@@ -205,7 +217,7 @@ internal sealed class DebuggerControl : IRunControl, IProgrammableBreakpoints, I
         }
 
         machine.Glance(exit.Vcpu, out VcpuGlance registers);
-        if (registers.LinearPc == place.Pc && registers.Gpr[4] == place.Stack)
+        if (registers.LinearPc == place.Pc && registers.Gpr[4] == place.Stack && TablesOf(registers) == place.Tables)
         {
             // Back in the interrupted code, whose instruction is still to be executed.
             interrupted = null;

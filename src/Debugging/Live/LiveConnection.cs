@@ -45,6 +45,8 @@ internal sealed class ObserverConnection(MachineRunner runner) : IMachineConnect
 
     public string CannotRun => Observing;
 
+    public bool Controls => false;
+
     public void Dispose()
     {
     }

@@ -42,16 +42,20 @@ internal static class X86Description
     /// <summary>Where each register comes from, by its number.</summary>
     public static readonly (RegisterSource Source, uint Index)[] Sources = [.. SourceList];
 
+    /// <summary>A register by its name.</summary>
+    public static RegisterInfo Register(string name) => Instance.Registers.First(register => register.Name == name);
+
     private static TargetDescription Build() => new(
-        "i386:x86-64", "x86_64-unknown-none", 8, bigEndian: false,
+        "i386:x86-64", "x86_64-unknown-linux", 8, bigEndian: false,
         [
             new RegisterFeature("org.gnu.gdb.i386.core", [X86Flags.Eflags], Core()),
             new RegisterFeature("org.gnu.gdb.i386.sse", SseTypes(), Sse()),
             new RegisterFeature("org.gnu.gdb.i386.linux", [], [Add(new("orig_rax", 64, "int", "system"), RegisterSource.OrigRax)]),
             new RegisterFeature("org.gnu.gdb.i386.segments", [],
             [
-                Add(Numbered(new("fs_base", 64, "int", "system"), 58), RegisterSource.SegmentBase, 4),
-                Add(Numbered(new("gs_base", 64, "int", "system"), 59), RegisterSource.SegmentBase, 5),
+                // Of no group gdb leaves them out of "info registers", and the kernel's per-CPU data is where gs_base points.
+                Add(Numbered(new("fs_base", 64, "int", "general"), 58), RegisterSource.SegmentBase, 4),
+                Add(Numbered(new("gs_base", 64, "int", "general"), 59), RegisterSource.SegmentBase, 5),
             ]),
             new RegisterFeature("org.gdbstub.x86.system", X86Flags.SystemTypes, SystemRegisters()),
         ],
@@ -155,7 +159,7 @@ internal static class X86Description
         void Narrow(string name, RegisterSource source, uint index) =>
             registers.Add(Add(new(name, 32, "uint32", "system"), source, index));
 
-        Wide("k_gs_base", "int64", RegisterSource.Msr, 0xC000_0102);
+        Wide("k_gs_base", "data_ptr", RegisterSource.Msr, 0xC000_0102);
         Wide("cr0", "x86_cr0", RegisterSource.Cr, 0);
         Wide("cr2", "int64", RegisterSource.Cr, 2);
         Wide("cr3", "x86_cr3", RegisterSource.Cr, 3);
@@ -190,14 +194,15 @@ internal static class X86Description
         }
 
         // Names and numbers: SDM vol. 4, "Model-Specific Registers".
-        foreach ((string name, uint number) in new[]
+        foreach ((string name, string type, uint number) in new[]
         {
-            ("star", 0xC000_0081), ("lstar", 0xC000_0082), ("cstar", 0xC000_0083), ("sfmask", 0xC000_0084),
-            ("tsc", 0x10u), ("tsc_aux", 0xC000_0103), ("apic_base", 0x1Bu), ("pat", 0x277u),
-            ("sysenter_cs", 0x174u), ("sysenter_esp", 0x175u), ("sysenter_eip", 0x176u),
+            ("star", "int64", 0xC000_0081), ("lstar", "code_ptr", 0xC000_0082), ("cstar", "code_ptr", 0xC000_0083),
+            ("sfmask", "int64", 0xC000_0084), ("tsc", "int64", 0x10u), ("tsc_aux", "int64", 0xC000_0103),
+            ("apic_base", "x86_apic_base", 0x1Bu), ("pat", "int64", 0x277u),
+            ("sysenter_cs", "int64", 0x174u), ("sysenter_esp", "data_ptr", 0x175u), ("sysenter_eip", "code_ptr", 0x176u),
         })
         {
-            Wide(name, "int64", RegisterSource.Msr, number);
+            Wide(name, type, RegisterSource.Msr, number);
         }
 
         return registers;

@@ -2,7 +2,7 @@ using GdbStub.Targets;
 
 namespace Debugging.X86;
 
-/// <summary>Registers of named bits, so that a debugger prints words. Source: SDM vol. 1 §3.4.3 and §10.2.3, vol. 3A §2.5, §2.6 and §18.2.</summary>
+/// <summary>Registers of named bits, so that a debugger prints words. Source: SDM vol. 1 §3.4.3 and §10.2.3, vol. 3A §2.5, §2.6, §11.4.4 and §18.2.</summary>
 internal static class X86Flags
 {
     /// <summary>EFLAGS, under the name gdb's i386 code expects.</summary>
@@ -23,6 +23,7 @@ internal static class X86Flags
             + "FSGSBASE:16 PCIDE:17 OSXSAVE:18 SMEP:20 SMAP:21 PKE:22 CET:23 PKS:24"),
         Flags("x86_efer", 8, "SCE:0 LME:8 LMA:10 NXE:11 SVME:12 LMSLE:13 FFXSR:14 TCE:15"),
         Flags("x86_xcr0", 8, "X87:0 SSE:1 AVX:2 BNDREGS:3 BNDCSR:4 OPMASK:5 ZMM_HI256:6 HI16_ZMM:7 PKRU:9"),
+        Flags("x86_apic_base", 8, "BSP:8 EXTD:10 EN:11"),
         Flags("x86_dr6", 8, "B0:0 B1:1 B2:2 B3:3 BD:13 BS:14 BT:15 RTM:16"),
         Flags("x86_dr7", 8,
             "L0:0 G0:1 L1:2 G1:3 L2:4 G2:5 L3:6 G3:7 LE:8 GE:9 RTM:11 GD:13 "

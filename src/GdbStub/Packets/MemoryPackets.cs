@@ -49,7 +49,6 @@ internal static class MemoryPackets
         }
 
         PacketWriter reply = session.Begin();
-        reply.KeepRuns();
         if (!session.BareBinary)
         {
             reply.Text("b"u8);

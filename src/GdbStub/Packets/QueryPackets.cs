@@ -55,11 +55,17 @@ internal static class QueryPackets
 
     public static void MustReplyEmpty(GdbSession session, PacketArguments arguments) => session.ReplyEmpty();
 
-    /// <summary>qOffsets: one segment, which moves all sections alike; gdb's other form leaves read-only data behind.</summary>
+    /// <summary>
+    /// qOffsets: one segment, which moves all sections alike; gdb's other form leaves read-only data behind. lldb takes the segment's
+    /// address for a distance, so it is told that its file lies where it says, and moves it when its user does.
+    /// </summary>
     public static void Offsets(GdbSession session, PacketArguments arguments)
     {
-        // lldb (14) takes the segment's address for what to add to it, and a file that lies where it should for one that does not.
-        if (!session.Lldb && session.Target.Relocation?.TextSegment is { } address)
+        if (session.Lldb)
+        {
+            session.Begin().Text("Text=0;Data=0;Bss=0"u8);
+        }
+        else if (session.Target.Relocation?.TextSegment is { } address)
         {
             session.Begin().Text("TextSeg="u8).HexNumber(address);
         }

@@ -215,6 +215,7 @@ public sealed class GdbListener : IAsyncDisposable
                 if (client.AddressFamily != AddressFamily.Unix)
                 {
                     client.NoDelay = true;
+                    NoticeLoss(client);
                 }
 
                 SocketPump.Run(client, provider, logger, stop.Token);
@@ -224,6 +225,16 @@ public sealed class GdbListener : IAsyncDisposable
                 logger.SessionFailed(exception, 0);
             }
         }
+    }
+
+    /// <summary>A client whose host or network goes without a word is noticed within a minute; till then a machine would stand still for it.</summary>
+    private static void NoticeLoss(Socket client)
+    {
+        const int idleSeconds = 30, probeSeconds = 10, probes = 3;
+        client.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        client.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, idleSeconds);
+        client.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, probeSeconds);
+        client.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, probes);
     }
 
     private async Task ServeStdioAsync()

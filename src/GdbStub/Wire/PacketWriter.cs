@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Numerics;
 using System.Text;
 
 namespace GdbStub.Wire;
@@ -13,10 +14,12 @@ internal sealed class PacketWriter
     /// <summary>The longest run one count can express: the character itself and 97 repeats (126 - 29).</summary>
     private const int MaxRun = 98;
 
+    /// <summary>The fewest repeats that are worth a count: it takes two characters.</summary>
+    private const int LeastRepeats = 3;
+
     private byte[] buffer = new byte[512];
     private int length;
     private int start = -1;
-    private bool raw;
 
     private static readonly SearchValues<byte> Special = SearchValues.Create("#$}*"u8);
 
@@ -40,11 +43,7 @@ internal sealed class PacketWriter
     {
         Raw((byte)mark);
         start = length - 1;
-        raw = false;
     }
-
-    /// <summary>The open packet is sent as it is: for much binary data, where looking for runs costs more than it saves.</summary>
-    public void KeepRuns() => raw = true;
 
     /// <summary>Forgets the open packet.</summary>
     public void Abandon()
@@ -57,11 +56,7 @@ internal sealed class PacketWriter
     public ReadOnlySpan<byte> End()
     {
         int from = start;
-        if (!raw)
-        {
-            length = from + 1 + CompressRuns(buffer.AsSpan(from + 1, length - from - 1));
-        }
-
+        length = from + 1 + CompressRuns(buffer.AsSpan(from + 1, length - from - 1));
         byte sum = PacketReader.Sum(buffer.AsSpan(from + 1, length - from - 1));
         Raw((byte)'#');
         start = -1;
@@ -169,25 +164,33 @@ internal sealed class PacketWriter
     private static int CompressRuns(Span<byte> text)
     {
         int to = 0;
-        bool escaped = false;
         for (int from = 0; from < text.Length;)
         {
-            byte value = text[from];
-            int run = 1;
-            if (!escaped && value != '}' && from + 3 < text.Length && text[from + 1] == value && text[from + 2] == value)
+            int plain = FindRun(text[from..]);
+            if (to != from)
             {
-                int limit = Math.Min(MaxRun, text.Length - from);
-                int differs = text.Slice(from, limit).IndexOfAnyExcept(value);
-                run = differs < 0 ? limit : differs;
+                text.Slice(from, plain).CopyTo(text[to..]);
             }
 
-            escaped = !escaped && value == '}';
+            (to, from) = (to + plain, from + plain);
+            if (from == text.Length)
+            {
+                break;
+            }
+
+            byte value = text[from];
+
+            // What is behind the bytes written so far is as it was: the character before this one among it.
+            bool escaped = value == '}' || (from > 0 && text[from - 1] == '}');
+            int limit = escaped ? 1 : Math.Min(MaxRun, text.Length - from);
+            int differs = text.Slice(from, limit).IndexOfAnyExcept(value);
+            int run = differs < 0 ? limit : differs;
             text[to++] = value;
             from += run;
 
             // A count of 6 or 7 repeats would be '#' or '$': five, and the rest stands for itself.
             int repeats = run - 1;
-            int spelled = repeats is 6 or 7 ? 5 : repeats < 3 ? 0 : repeats;
+            int spelled = repeats is 6 or 7 ? 5 : repeats < LeastRepeats ? 0 : repeats;
             if (spelled > 0)
             {
                 text[to++] = (byte)'*';
@@ -201,6 +204,33 @@ internal sealed class PacketWriter
         }
 
         return to;
+    }
+
+    /// <summary>Where a character stands that three like it follow, the fewest that a count is shorter than; the length where none does.</summary>
+    private static int FindRun(ReadOnlySpan<byte> text)
+    {
+        int at = 0;
+        for (; at + Vector<byte>.Count + LeastRepeats <= text.Length; at += Vector<byte>.Count)
+        {
+            var here = new Vector<byte>(text[at..]);
+            Vector<byte> same = Vector.Equals(here, new Vector<byte>(text[(at + 1)..]))
+                & Vector.Equals(here, new Vector<byte>(text[(at + 2)..])) & Vector.Equals(here, new Vector<byte>(text[(at + 3)..]));
+            if (same != Vector<byte>.Zero)
+            {
+                break;
+            }
+        }
+
+        for (; at + LeastRepeats < text.Length; at++)
+        {
+            byte value = text[at];
+            if (text[at + 1] == value && text[at + 2] == value && text[at + 3] == value)
+            {
+                return at;
+            }
+        }
+
+        return text.Length;
     }
 
     private void Demand(int bytes)

@@ -21,6 +21,9 @@ internal sealed record ArchiveHead
     /// <summary>The vCPUs.</summary>
     public required VcpuState[] Vcpus { get; init; }
 
+    /// <summary>The last events before the capture; null when none were kept.</summary>
+    public ExceptionJournal? Journal { get; private set; }
+
     /// <summary>Which page frames are RAM.</summary>
     public required PageBitmap Frames { get; init; }
 
@@ -29,6 +32,13 @@ internal sealed record ArchiveHead
 
     /// <summary>Reads it all; anything wrong is an <see cref="ArchiveException"/>.</summary>
     public static ArchiveHead Read(ArchiveFile file)
+    {
+        ArchiveHead head = Read(file, out byte[] bytes, out List<ElfNote> notes);
+        head.Journal = Own(file, notes, OwnNotes.Journal) is { } note ? JournalNote.Read(file, bytes, note, head.Vcpus.Length) : null;
+        return head;
+    }
+
+    private static ArchiveHead Read(ArchiveFile file, out byte[] head, out List<ElfNote> notes)
     {
         byte[] start = new byte[KdumpHeader.BlockSize + KdumpSubHeader.Size];
         file.Read(0, start, "header");
@@ -47,9 +57,9 @@ internal sealed record ArchiveHead
             throw file.Bad(file.Length, "bitmaps", $"the file ends here; headers and bitmaps alone take {size} bytes");
         }
 
-        byte[] head = new byte[size];
+        head = new byte[size];
         file.Read(0, head, "header");
-        List<ElfNote> notes = ElfNote.ReadAll(
+        notes = ElfNote.ReadAll(
             file, head, (int)subHeader.NotesOffset, (int)(subHeader.NotesOffset + subHeader.NotesSize));
         LayoutNote layout = ReadLayout(file, head, notes);
         (PageBitmap frames, IReadOnlyList<PhysicalRange> ram) = ReadBitmaps(file, head, subHeader, notesBlocks, bitmapBlocks, layout);

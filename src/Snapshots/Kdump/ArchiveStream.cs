@@ -20,6 +20,7 @@ internal sealed class ArchiveStream : IDisposable
     private readonly long maximumFrame;
     private readonly byte[] infoJson;
     private readonly byte[] stateJson;
+    private readonly byte[] journal;
     private readonly byte[] vmcoreinfo;
 
     public ArchiveStream(SafeFileHandle handle, IMachineView view, MachineState? state, ArchiveInfo info, ArchiveWriterOptions options)
@@ -52,6 +53,7 @@ internal sealed class ArchiveStream : IDisposable
         stateJson = state is null
             ? JsonSerializer.SerializeToUtf8Bytes([.. view.Vcpus], ArchiveJson.Default.VcpuStateArray)
             : JsonSerializer.SerializeToUtf8Bytes(state, ArchiveJson.Default.MachineState);
+        journal = JournalNote.Write(view.Journal);
         vmcoreinfo = Encoding.Latin1.GetBytes(info.Capture.Vmcoreinfo ?? "");
         if (infoJson.Length > ArchiveLimits.InfoBytes || stateJson.Length > ArchiveLimits.StateBytes)
         {
@@ -69,6 +71,7 @@ internal sealed class ArchiveStream : IDisposable
             : ElfNote.Size("VMCOREINFO", vmcoreinfo.Length))
         + ElfNote.Size(OwnNotes.Owner, OwnNotes.HeaderSize + infoJson.Length)
         + ElfNote.Size(OwnNotes.Owner, OwnNotes.HeaderSize + stateJson.Length)
+        + (journal.Length == 0 ? 0 : ElfNote.Size(OwnNotes.Owner, OwnNotes.HeaderSize + journal.Length))
         + ElfNote.Size(OwnNotes.Owner, OwnNotes.HeaderSize + LayoutNote.PayloadSize);
 
     private int SubHeaderBlocks => (KdumpSubHeader.Size + NotesSize + KdumpHeader.BlockSize - 1) / KdumpHeader.BlockSize;
@@ -128,6 +131,7 @@ internal sealed class ArchiveStream : IDisposable
 
         at = OwnNotes.Write(head, at, OwnNotes.Info, infoJson).End;
         at = OwnNotes.Write(head, at, state is null ? OwnNotes.Vcpus : OwnNotes.State, stateJson).End;
+        at = journal.Length == 0 ? at : OwnNotes.Write(head, at, OwnNotes.Journal, journal).End;
         int end = at + ElfNote.Size(OwnNotes.Owner, OwnNotes.HeaderSize + LayoutNote.PayloadSize);
         new KdumpSubHeader
         {

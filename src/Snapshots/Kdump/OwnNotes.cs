@@ -24,6 +24,9 @@ internal static class OwnNotes
     /// <summary>The vCPUs alone as JSON: in an archive without a state note.</summary>
     public const int Vcpus = 4;
 
+    /// <summary>The last exceptions, interrupts and mode switches: <see cref="JournalNote"/>. Absent when none were kept.</summary>
+    public const int Journal = 5;
+
     /// <summary>Version of every note so far.</summary>
     public const int Version = 1;
 
@@ -66,6 +69,7 @@ internal static class OwnNotes
         State => "state note",
         Layout => "layout note",
         Vcpus => "vcpus note",
+        Journal => "journal note",
         _ => $"note {type}",
     };
 }
