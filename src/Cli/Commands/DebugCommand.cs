@@ -29,12 +29,13 @@ internal sealed class DebugCommand : Command, IExample
         Add(arguments);
         Add(rawBase);
         Add(store);
-        SetAction((parsed, _) => DebugAsync(
-            ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), CommonOptions.ReadStore(parsed, store)),
-            CommonOptions.ReadRawBase(parsed, rawBase),
-            CommonOptions.ReadStore(parsed, store),
-            parsed.GetValue(arguments) ?? [],
-            CommonOptions.ReadLogLevel(parsed)));
+        SetAction((parsed, _) =>
+        {
+            string directory = CommonOptions.ReadStore(parsed, store);
+            ulong? ram = CommonOptions.ReadRawBase(parsed, rawBase);
+            string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), directory);
+            return DebugAsync(path, ram, directory, parsed.GetValue(arguments) ?? [], CommonOptions.ReadLogLevel(parsed));
+        });
     }
 
     /// <inheritdoc/>

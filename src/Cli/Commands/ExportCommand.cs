@@ -53,8 +53,9 @@ internal sealed class ExportCommand : Command, IExample
                 throw new UsageError($"--filter zero is for --format elf: {word} stores zeros once, or as holes of the file");
             }
 
+            ulong? ram = CommonOptions.ReadRawBase(parsed, rawBase);
             string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), CommonOptions.ReadStore(parsed, store));
-            Export(path, CommonOptions.ReadRawBase(parsed, rawBase), word, zero, parsed.GetRequiredValue(output));
+            Export(path, ram, word, zero, parsed.GetRequiredValue(output));
         });
     }
 

@@ -34,8 +34,8 @@ internal sealed class ServeCommand : Command, IExample
         {
             GdbEndpoint endpoint = CommonOptions.ReadGdb(parsed, gdb, expose) ?? throw new UsageError("--gdb none leaves nothing to serve");
             string directory = CommonOptions.ReadStore(parsed, store);
-            string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), directory);
             ulong? ram = CommonOptions.ReadRawBase(parsed, rawBase);
+            string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), directory);
             return ServeAsync(path, ram, directory, parsed.GetValue(resume), endpoint, parsed.GetValue(expose), CommonOptions.ReadLogLevel(parsed));
         });
     }
