@@ -4,9 +4,22 @@ using Snapshots.Kdump;
 
 namespace Snapshots;
 
+/// <summary>How pages are compressed.</summary>
+public enum PageCompression
+{
+    /// <summary>zstd: the smallest and the fastest; read by crash and drgn.</summary>
+    Zstd,
+
+    /// <summary>zlib: read by every tool, makedumpfile included.</summary>
+    Zlib,
+}
+
 /// <summary>How an archive is written.</summary>
 public sealed record ArchiveWriterOptions
 {
+    /// <summary>How pages are compressed.</summary>
+    public PageCompression Compression { get; init; }
+
     /// <summary>zstd's level, 1 … 19.</summary>
     public int Level { get; init; } = 1;
 

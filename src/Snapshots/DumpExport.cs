@@ -27,13 +27,13 @@ public static class DumpExport
     private const int HeaderSize = 64;
     private const int ProgramHeaderSize = 56;
 
-    // The count in the ELF header has 16 bits, and the kernel's image takes some of them a second time.
-    private const int MostSegments = 30_000;
+    /// <summary>Segments of an ELF file. The count in its header has 16 bits, and the kernel's image takes some of them a second time.</summary>
+    public const int MaximumSegments = 30_000;
 
     /// <summary>
     /// Writes <paramref name="path"/>, which must not exist. With <paramref name="leaveOutZeros"/> an ELF file does not hold runs
-    /// of zeros of 64 KiB and more: its segments say that zeros follow. Throws <see cref="ArchiveException"/>, also for an
-    /// image that lacks pages.
+    /// of zeros of 64 KiB and more: its segments say that zeros follow. Pages that a partial view lacks are no memory of an ELF
+    /// file's; a raw image cannot lack any. Throws <see cref="ArchiveException"/>.
     /// </summary>
     public static void Write(
         string path, IMachineView view, CaptureInfo info, ExportFormat format, bool leaveOutZeros = false,
@@ -52,7 +52,14 @@ public static class DumpExport
 
             using (SafeFileHandle handle = HostFiles.CreateNew(temporary))
             {
-                List<Segment> segments = format == ExportFormat.Elf && leaveOutZeros ? WithoutZeros(view) : [.. view.Ram.Select(r => new Segment(r.Start, r.Length, r.Length))];
+                List<Segment> segments = format == ExportFormat.Raw ? [.. view.Ram.Select(r => new Segment(r.Start, r.Length, r.Length))]
+                    : leaveOutZeros ? WithoutZeros(view)
+                    : [.. Present(view).Select(r => new Segment(r.Start, r.Length, r.Length))];
+                if (segments.Count > MaximumSegments)
+                {
+                    throw new ArchiveException($"{path}: the memory is in {segments.Count} pieces, and an ELF file has room for {MaximumSegments}: write it as kdump-compressed");
+                }
+
                 long length = format == ExportFormat.Elf ? WriteElf(handle, view, info, segments) : Place(segments, 0, raw: true);
                 WriteMemory(handle, view, segments, progress, cancellation);
                 RandomAccess.SetLength(handle, length);
@@ -216,7 +223,7 @@ public static class DumpExport
     {
         List<Segment> segments = [];
         byte[] chunk = new byte[ChunkBytes];
-        foreach (PhysicalRange range in view.Ram)
+        foreach (PhysicalRange range in Present(view))
         {
             bool first = true;
             for (ulong at = 0; at < range.Length; at += (ulong)ChunkBytes)
@@ -224,7 +231,7 @@ public static class DumpExport
                 Span<byte> bytes = Read(view, range.Start + at, chunk.AsSpan(0, (int)Math.Min(ChunkBytes, range.Length - at)));
                 bool zeros = !bytes.ContainsAnyExcept((byte)0);
                 Segment? last = first ? null : segments[^1];
-                if (last is null || (!zeros && last.Stored != last.Length && segments.Count < MostSegments))
+                if (last is null || (!zeros && last.Stored != last.Length && segments.Count < MaximumSegments))
                 {
                     segments.Add(last = new Segment(range.Start + at, 0, 0));
                     first = false;
@@ -236,6 +243,35 @@ public static class DumpExport
         }
 
         return segments;
+    }
+
+    /// <summary>RAM without the pages that a partial view lacks.</summary>
+    private static List<PhysicalRange> Present(IMachineView view)
+    {
+        if (view is not IPartialView partial)
+        {
+            return [.. view.Ram];
+        }
+
+        List<PhysicalRange> present = [];
+        foreach (PhysicalRange range in view.Ram)
+        {
+            ulong start = range.Start;
+            for (ulong at = range.Start, end = range.Start + range.Length; at <= end; at += KdumpHeader.BlockSize)
+            {
+                if (at == end || partial.IsLeftOut(at))
+                {
+                    if (at > start)
+                    {
+                        present.Add(new PhysicalRange(start, at - start));
+                    }
+
+                    start = at + KdumpHeader.BlockSize;
+                }
+            }
+        }
+
+        return present;
     }
 
     private static Span<byte> Read(IMachineView view, ulong address, Span<byte> destination)

@@ -135,6 +135,75 @@ public sealed class Store
         }
     }
 
+    /// <summary>
+    /// Removes what the rules do not keep, remembering that it was there, and returns what was removed. Nothing is removed
+    /// that could not be noted first. Throws <see cref="ArchiveException"/>.
+    /// </summary>
+    public IReadOnlyList<StoredArchive> Prune(KeepRules rules)
+    {
+        ArgumentNullException.ThrowIfNull(rules);
+        List<StoredArchive> removed = [];
+        try
+        {
+            if (rules.KeepAll || rules.Surplus(List()).Count == 0)
+            {
+                return removed;
+            }
+
+            using SafeFileHandle storeLock = TakeLock() ?? throw LockHeld();
+
+            // Looked at again: what another process pruned meanwhile is not there any more.
+            IReadOnlyList<StoredArchive> surplus = rules.Surplus(List());
+            new PruneLog(Directory).Add(surplus, id => File.Exists(PathOf(id)));
+            foreach (StoredArchive archive in surplus)
+            {
+                File.Delete(archive.Path);
+                removed.Add(archive);
+            }
+
+            HostFiles.FlushDirectory(Directory);
+            return removed;
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or (IOException and not ArchiveException))
+        {
+            throw new ArchiveException($"{Directory}: the store cannot be pruned: {e.Message}", e);
+        }
+    }
+
+    /// <summary>
+    /// How often each title was seen, the pruned ones counted too: those of <paramref name="archives"/>, which this store
+    /// listed. A machine's name restricts what is counted to that machine.
+    /// </summary>
+    public IReadOnlyDictionary<string, TitleCount> Count(IReadOnlyList<StoredArchive> archives, string? machine = null)
+    {
+        ArgumentNullException.ThrowIfNull(archives);
+        Dictionary<string, TitleCount> counts = [];
+        HashSet<string> present = [];
+        foreach (StoredArchive archive in archives)
+        {
+            present.Add(archive.Id);
+            if (machine is null || archive.Info?.Capture.MachineName == machine)
+            {
+                Add(archive.Title, 1, archive.Time, archive.Time);
+            }
+        }
+
+        foreach (PrunedCrash pruned in new PruneLog(Directory).Read())
+        {
+            if ((pruned.Id is null || present.Add(pruned.Id)) && (machine is null || pruned.Machine == machine))
+            {
+                Add(pruned.Title, pruned.Count, pruned.First, pruned.Last);
+            }
+        }
+
+        return counts;
+
+        void Add(string title, long count, DateTimeOffset first, DateTimeOffset last) => counts[title] =
+            counts.TryGetValue(title, out TitleCount? known)
+                ? new TitleCount(title, known.Count + count, first < known.First ? first : known.First, last > known.Last ? last : known.Last)
+                : new TitleCount(title, count, first, last);
+    }
+
     internal static string IdOf(string path) => Path.GetFileNameWithoutExtension(path);
 
     private string PathOf(string id) => Path.Combine(Directory, id + Extension);
@@ -170,8 +239,7 @@ public sealed class Store
             CreateDirectory();
 
             // Under the store's lock: a file just made, not yet locked, must not look like a dead writer's.
-            using SafeFileHandle storeLock = TakeLock() ?? throw new ArchiveException(
-                $"{Path.Combine(Directory, LockName)}: another process has held the store's lock for {LockPatience.TotalSeconds} seconds");
+            using SafeFileHandle storeLock = TakeLock() ?? throw LockHeld();
             for (int attempt = 0; attempt < IdAttempts; attempt++)
             {
                 string id = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(IdBytes));
@@ -192,6 +260,9 @@ public sealed class Store
 
         throw new ArchiveException($"{Directory}: no free id was found");
     }
+
+    private ArchiveException LockHeld() => new(
+        $"{Path.Combine(Directory, LockName)}: another process has held the store's lock for {LockPatience.TotalSeconds} seconds");
 
     private void CreateDirectory()
     {

@@ -24,8 +24,8 @@ internal static class OwnNotes
     /// <summary>The vCPUs alone as JSON: in an archive without a state note.</summary>
     public const int Vcpus = 4;
 
-    /// <summary>Version of every note so far.</summary>
-    public const int Version = 1;
+    /// <summary>Version of every note. Version 1 had the pages' checksums in a table of their own.</summary>
+    public const int Version = 2;
 
     /// <summary>Bytes before the payload.</summary>
     public const int HeaderSize = 16;
