@@ -20,7 +20,7 @@ internal sealed class ArchiveServer : IAsyncDisposable
     /// <summary>Looks at the file, so that a damaged one is noticed here, and starts to listen.</summary>
     public static ArchiveServer Start(string path, ulong? rawBase, string storeDirectory, bool resume, GdbEndpoint endpoint, bool expose, ILogger logger)
     {
-        DumpDescription.Open(path, rawBase).Dispose();
+        CrashAnalysis.Open(path, rawBase).Dispose();
         var images = new StoreImages(Store.Open(storeDirectory), path, rawBase);
         var provider = new ProcessTargetProvider(runner: null, images, images.Find(path) ?? path, new DebugOptions { Resume = resume });
         return new ArchiveServer(GdbListener.Start(endpoint, provider, logger, expose));

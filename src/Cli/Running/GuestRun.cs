@@ -31,8 +31,9 @@ internal static class GuestRun
         var reporter = new RunReporter(output, Console.Error, options.Json, DrawsProgress(options));
         using var debugPort = OpenDebugPort(options);
         using var guest = new GuestMachine(options, files, reporter, loggers);
-        var archives = new ArchiveQueue(new StoreArchiver(store), reporter, RetryArchiveAfter);
-        var supervisor = new Supervisor(guest, new TrapPolicy(options.OnPanic, options.MaximumReboots), archives, reporter, options.Wait);
+        var archives = new ArchiveQueue(new StoreArchiver(store, options.Keep, loggers.CreateLogger("archive")), reporter, RetryArchiveAfter);
+        var supervisor = new Supervisor(
+            guest, new TrapPolicy(options.OnPanic, options.MaximumReboots), archives, reporter, options.Wait, new RestartBackoff(options.LongestBackoff));
         using var signals = new SignalWatch(supervisor.RequestEnd);
         await using GdbListener? listener = Listen(options, store, guest, supervisor, loggers);
         using IGuestConsole console = OpenConsole(options.Console, output);

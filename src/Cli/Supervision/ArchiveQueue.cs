@@ -155,8 +155,7 @@ internal sealed class ArchiveQueue
             ArchivedCrash? archived = null;
             events.ShowProgress(capture.Title, progress => archived = archiver.Archive(capture, progress));
             events.Report(new ArchivedEvent(
-                archived!.Id, archived.Path, archived.Bytes, Stopwatch.GetElapsedTime(begin).TotalSeconds, capture.Title));
-            return true;
+                archived!.Id, archived.Path, archived.Bytes, Stopwatch.GetElapsedTime(begin).TotalSeconds, archived.Title, archived.Count));
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
@@ -168,6 +167,25 @@ internal sealed class ArchiveQueue
             }
 
             return false;
+        }
+
+        Prune();
+        return true;
+    }
+
+    // What is not removed now is removed after the next crash: no reason to write this one again.
+    private void Prune()
+    {
+        try
+        {
+            foreach ((string id, string title) in archiver.Prune())
+            {
+                events.Report(new PrunedEvent(id, title));
+            }
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            events.Report(new PruneFailedEvent(failure.Message));
         }
     }
 }
