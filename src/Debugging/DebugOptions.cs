@@ -1,4 +1,5 @@
 using Debugging.Commands;
+using Debugging.Kernels;
 using Emulator;
 
 namespace Debugging;
@@ -27,6 +28,9 @@ public sealed record DebugOptions
 {
     /// <summary>Knowledge of the guest for <c>monitor dmesg</c> and <c>monitor info</c>.</summary>
     public IGuestInformation? Guest { get; init; }
+
+    /// <summary>What debuggers are given of Linux kernels in the guests; null leaves them with bytes and vCPUs.</summary>
+    public KernelSymbols? Kernels { get; init; }
 
     /// <summary>Monitor commands beside the built-in ones.</summary>
     public IReadOnlyList<MonitorCommand> Commands { get; init; } = [];

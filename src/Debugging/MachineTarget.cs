@@ -1,9 +1,10 @@
-using System.Buffers.Binary;
-using System.Globalization;
 using Debugging.Commands;
+using Debugging.Kernels;
 using Debugging.X86;
 using Emulator;
 using GdbStub.Targets;
+using GuestOs.Linux.Symbols;
+using GuestOs.Linux.Symbols.Elf;
 
 namespace Debugging;
 
@@ -18,7 +19,9 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
     private readonly IMachineConnection connection;
     private readonly DebugOptions options;
     private readonly MonitorTable commands;
-    private readonly Looks looks = new();
+    private readonly KernelLook? kernel;
+    private readonly KernelFiles? files;
+    private readonly MachineThreads threads;
 
     /// <param name="connection">The machine, and what may be done with it; disposed with the target.</param>
     /// <param name="options">How it is presented.</param>
@@ -29,6 +32,9 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
         this.options = options;
         ProcessId = process;
         commands = new MonitorTable(options);
+        kernel = options.Kernels is null ? null : new KernelLook();
+        files = options.Kernels is { } symbols ? new KernelFiles(symbols, LookForFile) : null;
+        threads = new MachineThreads(connection, kernel, options.Kernels is { Threads: ThreadListing.Tasks });
     }
 
     public TargetDescription Description => X86Description.Instance;
@@ -40,27 +46,16 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
         get
         {
             using Visit visit = new(connection.Access);
-            Refresh(visit.View);
+            return threads.All(visit.View);
+        }
+    }
 
-            // Asked for at every step: the words are made again only when they would be others.
-            bool same = looks.Threads.Length == looks.Glances.Length;
-            for (int i = 0; same && i < looks.Threads.Length; i++)
-            {
-                same = MonitorText.SameMode(looks.Glances[i], looks.ThreadGlances[i]);
-            }
-
-            if (!same)
-            {
-                looks.ThreadGlances = [.. looks.Glances];
-                looks.Threads = new TargetThread[looks.Glances.Length];
-                for (int i = 0; i < looks.Threads.Length; i++)
-                {
-                    string name = string.Create(CultureInfo.InvariantCulture, $"vCPU {i}");
-                    looks.Threads[i] = new TargetThread(i + 1, name, MonitorText.Mode(looks.Glances[i]), i);
-                }
-            }
-
-            return looks.Threads;
+    public IReadOnlyList<TargetThread> RunnableThreads
+    {
+        get
+        {
+            using Visit visit = new(connection.Access);
+            return threads.Vcpus(visit.View);
         }
     }
 
@@ -92,6 +87,8 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
 
     public ITransferObjects? Objects => options.Guest is null ? null : this;
 
+    public IVirtualFiles? Files => files;
+
     public IRelocation? Relocation => options.Guest is null ? null : this;
 
     /// <summary>A look stops it between two instructions, which it does not notice.</summary>
@@ -120,31 +117,20 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
     public bool TryReadRegister(int thread, int register, Span<byte> value)
     {
         using Visit visit = new(connection.Access);
-        Refresh(visit.View);
-        if (X86Registers.TryRead(looks.Glances[thread - 1], register, out ulong bits))
-        {
-            Span<byte> wide = stackalloc byte[sizeof(ulong)];
-            BinaryPrimitives.WriteUInt64LittleEndian(wide, bits);
-            wide[..value.Length].CopyTo(value);
-            return true;
-        }
-
-        return X86Registers.TryRead(Vcpus(visit.View)[thread - 1], visit.View.InstructionCount, register, value);
+        return threads.TryReadRegister(visit.View, thread, register, value);
     }
 
     public int ReadMemory(int thread, ulong address, Span<byte> destination)
     {
         using Visit visit = new(connection.Access);
-        Refresh(visit.View);
-        return VirtualMemory.Read(visit.View, VirtualMemory.RegistersOf(looks.Glances[thread - 1]), address, destination);
+        return VirtualMemory.Read(visit.View, threads.PagingOf(visit.View, thread), address, destination);
     }
 
     public int WriteMemory(int thread, ulong address, ReadOnlySpan<byte> source)
     {
         IMachineAccess access = connection.Access;
         using Visit visit = new(access);
-        Refresh(visit.View);
-        int written = VirtualMemory.Write((IMutableMachineView)visit.View, VirtualMemory.RegistersOf(looks.Glances[thread - 1]), address, source);
+        int written = VirtualMemory.Write((IMutableMachineView)visit.View, threads.PagingOf(visit.View, thread), address, source);
         access.Changed();
         return written;
     }
@@ -153,8 +139,12 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
     {
         IMachineAccess access = connection.Access;
         using Visit visit = new(access);
-        Refresh(visit.View);
-        VcpuState before = Vcpus(visit.View)[thread - 1];
+        if (threads.VcpuOf(visit.View, thread) is not int vcpu)
+        {
+            return new TargetError(TargetError.NotPermitted, "a task that waits has no registers to write: they are on its stack");
+        }
+
+        VcpuState before = threads.StateOf(visit.View, vcpu);
         ulong now = visit.View.InstructionCount;
         VcpuState state = X86Registers.Copy(before);
         bool changes = false;
@@ -184,7 +174,7 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
 
         try
         {
-            ((IMutableMachineView)visit.View).SetVcpu(thread - 1, state);
+            ((IMutableMachineView)visit.View).SetVcpu(vcpu, state);
         }
         catch (ArgumentException exception)
         {
@@ -214,8 +204,7 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
     {
         const int steps = 4096;
         using Visit visit = new(connection.Access);
-        Refresh(visit.View);
-        var space = new AddressSpace(visit.View, VirtualMemory.RegistersOf(looks.Glances[thread - 1]));
+        var space = new AddressSpace(visit.View, threads.PagingOf(visit.View, thread));
         MappedRange range = space.Extend(space.Find(address), steps);
         MemoryAccess access = !range.Mapped ? MemoryAccess.None
             : MemoryAccess.Read | (range.Writable ? MemoryAccess.Write : 0) | (range.Executable ? MemoryAccess.Execute : 0);
@@ -225,8 +214,7 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
     int IMemoryRegions.DirtyPages(int thread, ulong start, ulong last, Span<ulong> pages)
     {
         using Visit visit = new(connection.Access);
-        Refresh(visit.View);
-        return DirtyMemory.Find(visit.View, VirtualMemory.RegistersOf(looks.Glances[thread - 1]), start, last, pages);
+        return DirtyMemory.Find(visit.View, threads.PagingOf(visit.View, thread), start, last, pages);
     }
 
     ReadOnlyMemory<byte>? ITransferObjects.Read(string name, string annex)
@@ -240,51 +228,14 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
         return options.Guest?.Vmcoreinfo(visit.View);
     }
 
-    public string Execute(int thread, string command) => commands.Execute(new MonitorContext(connection, options, thread - 1), command);
+    public string Execute(int thread, string command) => commands.Execute(new MonitorContext(connection, options, threads, kernel, thread), command);
 
     public void Dispose() => connection.Dispose();
 
-    private IReadOnlyList<VcpuState> Vcpus(IMachineView view) => looks.States ??= view.Vcpus;
-
-    /// <summary>Looks at the registers again when they may have changed.</summary>
-    private void Refresh(IMachineView view)
+    private SymbolFile? LookForFile(Func<KernelImage?, SymbolFile?> make)
     {
-        IMachineAccess access = connection.Access;
-        if (looks.Access == access && looks.Version == access.Version)
-        {
-            return;
-        }
-
-        looks.States = null;
-        if (looks.Access != access)
-        {
-            looks.Glances = new VcpuGlance[view.VcpuCount];
-        }
-
-        for (int i = 0; i < looks.Glances.Length; i++)
-        {
-            view.Glance(i, out looks.Glances[i]);
-        }
-
-        looks.Access = access;
-        looks.Version = access.Version;
-    }
-
-    /// <summary>The registers as of a version of a machine.</summary>
-    private sealed class Looks
-    {
-        public IMachineAccess? Access { get; set; }
-
-        public long Version { get; set; }
-
-        public VcpuGlance[] Glances { get; set; } = [];
-
-        public IReadOnlyList<VcpuState>? States { get; set; }
-
-        public TargetThread[] Threads { get; set; } = [];
-
-        /// <summary>The registers the threads were described by.</summary>
-        public VcpuGlance[] ThreadGlances { get; set; } = [];
+        using Visit visit = new(connection.Access);
+        return make(kernel!.Of(connection.Access, visit.View, search: true));
     }
 
     private readonly ref struct Visit(IMachineAccess access)

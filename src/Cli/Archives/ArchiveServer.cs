@@ -1,6 +1,8 @@
 using Debugging;
+using Debugging.Kernels;
 using Debugging.Processes;
 using GdbStub.Sessions;
+using GuestOs.Linux.Symbols;
 using Microsoft.Extensions.Logging;
 using Snapshots;
 
@@ -10,22 +12,77 @@ namespace Cli.Archives;
 /// Serves an archive, or a dump somebody else wrote, to debuggers, and the rest of the store to those who attach to it. Each connection has an overlay
 /// of its own; the files are only read.
 /// </summary>
-internal sealed class ArchiveServer : IAsyncDisposable
+internal sealed partial class ArchiveServer : IAsyncDisposable
 {
-    private ArchiveServer(GdbListener listener) => Listener = listener;
+    private readonly Task preparation;
+
+    private ArchiveServer(GdbListener listener, Task preparation)
+    {
+        Listener = listener;
+        this.preparation = preparation;
+    }
 
     /// <summary>Where it listens.</summary>
     public GdbListener Listener { get; }
 
     /// <summary>Looks at the file, so that a damaged one is noticed here, and starts to listen.</summary>
-    public static ArchiveServer Start(string path, ulong? rawBase, string storeDirectory, bool resume, GdbEndpoint endpoint, bool expose, ILogger logger)
+    public static ArchiveServer Start(
+        string path, ulong? rawBase, string storeDirectory, bool resume, KernelSymbols kernels, GdbEndpoint endpoint, bool expose, ILogger logger)
     {
-        CrashAnalysis.Open(path, rawBase).Dispose();
-        var images = new StoreImages(Store.Open(storeDirectory), path, rawBase);
-        var provider = new ProcessTargetProvider(runner: null, images, images.Find(path) ?? path, new DebugOptions { Resume = resume });
-        return new ArchiveServer(GdbListener.Start(endpoint, provider, logger, expose));
+        IMachineImage image = CrashAnalysis.Open(path, rawBase);
+        try
+        {
+            CheckDebugFile(image, kernels);
+            var images = new StoreImages(Store.Open(storeDirectory), path, rawBase);
+            var provider = new ProcessTargetProvider(runner: null, images, images.Find(path) ?? path, new DebugOptions { Resume = resume, Kernels = kernels });
+            GdbListener listener = GdbListener.Start(endpoint, provider, logger, expose);
+
+            // A debugger takes longer to start than this, and finds it done.
+            return new ArchiveServer(listener, Task.Run(() => Prepare(image, kernels, logger)));
+        }
+        catch
+        {
+            image.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => Listener.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await Listener.DisposeAsync();
+        await preparation;
+    }
+
+    private static void CheckDebugFile(IMachineImage image, KernelSymbols kernels)
+    {
+        if (kernels.DebugFiles is not { Named: not null } files)
+        {
+            return;
+        }
+
+        KernelImage kernel = KernelImage.Find(image) ?? throw new UserError($"--vmlinux: no Linux kernel was found in {image.Path}");
+        if (files.Complaint(kernel.BuildId) is { } complaint)
+        {
+            throw new UserError($"--vmlinux: {complaint}");
+        }
+    }
+
+    private static void Prepare(IMachineImage image, KernelSymbols kernels, ILogger logger)
+    {
+        using (image)
+        {
+            try
+            {
+                kernels.Prepare(image);
+            }
+            catch (Exception failure)
+            {
+                LogNoSymbols(logger, failure);
+            }
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "the kernel's symbols could not be made ready for debuggers")]
+    private static partial void LogNoSymbols(ILogger logger, Exception failure);
 }

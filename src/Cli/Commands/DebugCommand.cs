@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.ComponentModel;
 using System.Diagnostics;
 using Cli.Archives;
+using Cli.Arguments;
+using Debugging.Kernels;
 using GdbStub.Sessions;
 using Microsoft.Extensions.Logging;
 
@@ -20,6 +22,7 @@ internal sealed class DebugCommand : Command, IExample
 
     private readonly Option<string?> rawBase = CommonOptions.RawBase();
     private readonly Option<string?> store = CommonOptions.Store();
+    private readonly KernelChoices kernels = new();
 
     /// <summary>The command.</summary>
     public DebugCommand()
@@ -29,19 +32,20 @@ internal sealed class DebugCommand : Command, IExample
         Add(arguments);
         Add(rawBase);
         Add(store);
+        kernels.AddTo(this);
         SetAction((parsed, _) =>
         {
             string directory = CommonOptions.ReadStore(parsed, store);
             ulong? ram = CommonOptions.ReadRawBase(parsed, rawBase);
             string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), directory);
-            return DebugAsync(path, ram, directory, parsed.GetValue(arguments) ?? [], CommonOptions.ReadLogLevel(parsed));
+            return DebugAsync(path, ram, directory, kernels.Read(parsed), parsed.GetValue(arguments) ?? [], CommonOptions.ReadLogLevel(parsed));
         });
     }
 
     /// <inheritdoc/>
     public string Example => "gdbstub debug latest\ngdbstub debug latest -- -batch -ex bt -ex 'info registers rip' vmlinux";
 
-    private static async Task<int> DebugAsync(string path, ulong? rawBase, string store, string[] arguments, LogLevel level)
+    private static async Task<int> DebugAsync(string path, ulong? rawBase, string store, KernelSymbols kernels, string[] arguments, LogLevel level)
     {
         // A directory of ours with mode 0700, so that nobody else can even try the socket.
         DirectoryInfo directory = Directory.CreateTempSubdirectory("gdbstub-");
@@ -49,7 +53,7 @@ internal sealed class DebugCommand : Command, IExample
         {
             using ILoggerFactory loggers = Logging.Create(level);
             var endpoint = new GdbEndpoint.Unix(Path.Combine(directory.FullName, "gdb"));
-            await using ArchiveServer server = ArchiveServer.Start(path, rawBase, store, resume: false, endpoint, expose: false, loggers.CreateLogger("gdb"));
+            await using ArchiveServer server = ArchiveServer.Start(path, rawBase, store, resume: false, kernels, endpoint, expose: false, loggers.CreateLogger("gdb"));
             return await RunGdbAsync(endpoint.Path, arguments);
         }
         finally

@@ -69,6 +69,8 @@ internal sealed class RunCommand : Command, IExample
     private readonly Option<bool> json = Flag("--json", "Report what happens on standard output, one JSON object a line");
     private readonly Option<bool> stats = Flag("--stats", "Tell at the end what the machine did and what it cost");
 
+    private readonly KernelChoices kernels = new();
+
     /// <summary>The command.</summary>
     public RunCommand()
         : base("run", "Boots a guest. When it panics, the machine is frozen, archived, and served to debuggers.")
@@ -84,6 +86,7 @@ internal sealed class RunCommand : Command, IExample
         }
 
         keep.AddTo(this);
+        kernels.AddTo(this);
 
         SetAction((parsed, _) => GuestRun.RunAsync(Read(parsed), CommonOptions.ReadLogLevel(parsed)));
     }
@@ -126,6 +129,7 @@ internal sealed class RunCommand : Command, IExample
             Console = ConsoleDestination.Parse(consoleWords ?? (endpoint is GdbEndpoint.Stdio ? "none" : "stdio")),
             Pace = CommonOptions.ReadWord(parsed, pace, Paces, Pace.Turbo),
             Seed = CommonOptions.Read(parsed, seed, ReadSeed, 0UL),
+            Kernels = kernels.Read(parsed),
             Name = parsed.GetValue(name) ?? Path.GetFileName(file),
             Json = parsed.GetValue(json),
             Statistics = parsed.GetValue(stats),

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Cli.Archives;
 using Cli.Arguments;
+using Debugging.Kernels;
 using GdbStub.Sessions;
 using Microsoft.Extensions.Logging;
 
@@ -14,6 +15,7 @@ internal sealed class ServeCommand : Command, IExample
     private readonly Option<bool> expose = CommonOptions.GdbExpose();
     private readonly Option<string?> rawBase = CommonOptions.RawBase();
     private readonly Option<string?> store = CommonOptions.Store();
+    private readonly KernelChoices kernels = new();
 
     private readonly Option<bool> resume = new("--resume")
     {
@@ -29,6 +31,7 @@ internal sealed class ServeCommand : Command, IExample
         Add(expose);
         Add(rawBase);
         Add(store);
+        kernels.AddTo(this);
         Add(resume);
         SetAction((parsed, _) =>
         {
@@ -36,7 +39,7 @@ internal sealed class ServeCommand : Command, IExample
             string directory = CommonOptions.ReadStore(parsed, store);
             ulong? ram = CommonOptions.ReadRawBase(parsed, rawBase);
             string path = ArchiveReference.ResolvePath(parsed.GetRequiredValue(archive), directory);
-            return ServeAsync(path, ram, directory, parsed.GetValue(resume), endpoint, parsed.GetValue(expose), CommonOptions.ReadLogLevel(parsed));
+            return ServeAsync(path, ram, directory, parsed.GetValue(resume), kernels.Read(parsed), endpoint, parsed.GetValue(expose), CommonOptions.ReadLogLevel(parsed));
         });
     }
 
@@ -48,13 +51,13 @@ internal sealed class ServeCommand : Command, IExample
         gdb -ex 'target remote | gdbstub serve latest --gdb stdio'
         """;
 
-    private static async Task<int> ServeAsync(string path, ulong? rawBase, string store, bool resume, GdbEndpoint endpoint, bool expose, LogLevel level)
+    private static async Task<int> ServeAsync(string path, ulong? rawBase, string store, bool resume, KernelSymbols kernels, GdbEndpoint endpoint, bool expose, LogLevel level)
     {
         // Before anything is said: who reads where to connect may send the signal at once.
         var ended = new TaskCompletionSource();
         using var signals = new SignalWatch(_ => ended.TrySetResult());
         using ILoggerFactory loggers = Logging.Create(level);
-        await using ArchiveServer server = ArchiveServer.Start(path, rawBase, store, resume, endpoint, expose, loggers.CreateLogger("gdb"));
+        await using ArchiveServer server = ArchiveServer.Start(path, rawBase, store, resume, kernels, endpoint, expose, loggers.CreateLogger("gdb"));
         if (GdbAddress.Warn(endpoint) is { } warning)
         {
             Console.Error.WriteLine($"gdbstub: {warning}");

@@ -6,6 +6,7 @@ using Emulator.Boot;
 using Emulator.Devices;
 using Emulator.Time;
 using GuestOs;
+using GuestOs.Linux.Symbols;
 using Microsoft.Extensions.Logging;
 using Snapshots;
 
@@ -99,7 +100,42 @@ internal sealed partial class GuestMachine : IGuestMachine, IDisposable
         double pause = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         lastCrash = info;
         events.Report(new FrozenEvent(pause));
+        PrepareSymbols(snapshot);
         return new MachineCapture(snapshot);
+    }
+
+    /// <summary>
+    /// Makes the file with the kernel's symbols while the person who wants to see the crash still starts a debugger, and the
+    /// machine, which stands, needs no processor. One that runs on does; then the file is made when it is asked for.
+    /// </summary>
+    private void PrepareSymbols(Snapshot snapshot)
+    {
+        if (options.Gdb is null || options.OnPanic != PanicAction.Freeze)
+        {
+            return;
+        }
+
+        Snapshot own = snapshot.Share();
+        ThreadPool.UnsafeQueueUserWorkItem(
+            _ =>
+            {
+                using (own)
+                {
+                    try
+                    {
+                        KernelImage? kernel = options.Kernels.Prepare(own);
+                        if (kernel is not null && options.Kernels.DebugFiles?.Complaint(kernel.BuildId) is { } complaint)
+                        {
+                            LogDebugFile(logger, complaint);
+                        }
+                    }
+                    catch (Exception failure)
+                    {
+                        LogNoSymbols(logger, failure);
+                    }
+                }
+            },
+            null);
     }
 
     /// <inheritdoc/>
@@ -148,6 +184,12 @@ internal sealed partial class GuestMachine : IGuestMachine, IDisposable
             throw new UserError($"cannot boot {options.Kernel}: {failure.Message}", failure);
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "--vmlinux is not used: {Complaint}")]
+    private static partial void LogDebugFile(ILogger logger, string complaint);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "the kernel's symbols could not be made ready for debuggers")]
+    private static partial void LogNoSymbols(ILogger logger, Exception failure);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{What} at {Start:x}h, {Length} bytes")]
     private static partial void LogPlacement(ILogger logger, string what, ulong start, ulong length);

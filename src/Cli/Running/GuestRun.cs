@@ -76,6 +76,7 @@ internal static class GuestRun
         var presentation = new DebugOptions
         {
             Guest = new GuestInformation(() => guest.LastCrash),
+            Kernels = options.Kernels,
             Quit = () =>
             {
                 supervisor.RequestEnd(EndRequest.Debugger);

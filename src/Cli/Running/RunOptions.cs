@@ -1,5 +1,6 @@
 using Cli.Arguments;
 using Cli.Supervision;
+using Debugging.Kernels;
 using Emulator;
 using GdbStub.Sessions;
 using Snapshots;
@@ -83,6 +84,9 @@ internal sealed record RunOptions
 
     /// <summary>--seed.</summary>
     public ulong Seed { get; init; }
+
+    /// <summary>--vmlinux and --threads: what debuggers are given of Linux kernels.</summary>
+    public KernelSymbols Kernels { get; init; } = new();
 
     /// <summary>--name; the kernel file's name when none is given.</summary>
     public required string Name { get; init; }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Emulator;
+using GuestOs.Linux.Symbols;
 
 namespace Debugging.Commands;
 
@@ -47,6 +48,19 @@ internal static class GuestCommands
 
         view.Glance(view.CurrentVcpu, out VcpuGlance vcpu);
         text.Append(CultureInfo.InvariantCulture, $"at: vCPU {view.CurrentVcpu}, {vcpu.Selectors[1]:x4}:{vcpu.Rip:x16} (linear 0x{vcpu.LinearPc:x}), {MonitorText.Mode(vcpu)}\n");
+        if (context.Kernel(view) is { } image)
+        {
+            if (image.TryFindSymbol(vcpu.LinearPc, out KernelSymbol symbol, out KernelModule? module))
+            {
+                text.Append(CultureInfo.InvariantCulture, $"in: {new StackFrame(vcpu.LinearPc, 0, true, symbol.Name, vcpu.LinearPc - symbol.Address, module?.Name)}\n");
+            }
+
+            if (image.TaskOn(view.CurrentVcpu) is { } task)
+            {
+                text.Append(CultureInfo.InvariantCulture, $"task: {task.Name}, {Kernels.TaskThreads.Describe(task)}\n");
+            }
+        }
+
         byte[] code = new byte[16];
         int read = X86.VirtualMemory.Read(view, X86.VirtualMemory.RegistersOf(vcpu), vcpu.LinearPc, code);
         text.Append(read == 0 ? "code: not mapped\n" : $"code: {Convert.ToHexStringLower(code.AsSpan(0, read))}\n");

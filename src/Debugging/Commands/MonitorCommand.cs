@@ -1,5 +1,7 @@
+using Debugging.Kernels;
 using Emulator;
 using Emulator.Memory;
+using GuestOs.Linux.Symbols;
 
 namespace Debugging.Commands;
 
@@ -13,18 +15,24 @@ public sealed record MonitorCommand(string Name, string Arguments, string Help, 
 /// <summary>What a monitor command works on.</summary>
 public sealed class MonitorContext
 {
-    internal MonitorContext(IMachineConnection connection, DebugOptions options, int vcpu)
+    private readonly MachineThreads threads;
+    private readonly KernelLook? kernel;
+    private readonly int thread;
+
+    internal MonitorContext(IMachineConnection connection, DebugOptions options, MachineThreads threads, KernelLook? kernel, int thread)
     {
         Connection = connection;
         Options = options;
-        Vcpu = vcpu;
+        this.threads = threads;
+        this.kernel = kernel;
+        this.thread = thread;
     }
 
     /// <summary>How the machine is presented.</summary>
     public DebugOptions Options { get; }
 
-    /// <summary>Number of the vCPU the debugger has selected, from 0.</summary>
-    public int Vcpu { get; }
+    /// <summary>Number of the vCPU the debugger has selected, from 0; with a task that waits, the one to look at first.</summary>
+    public int Vcpu => Inspect(view => threads.VcpuOf(view, thread) ?? view.CurrentVcpu);
 
     /// <summary>Why the machine stands still, or last did.</summary>
     public MachineExit? Cause => Connection.Access.Cause;
@@ -48,10 +56,13 @@ public sealed class MonitorContext
         }
     }
 
-    /// <summary>The registers of the selected vCPU that decide about translation.</summary>
-    internal PagingRegisters Paging(IMachineView view)
-    {
-        view.Glance(Vcpu, out VcpuGlance registers);
-        return X86.VirtualMemory.RegistersOf(registers);
-    }
+    /// <summary>What decides about the addresses of the selected vCPU or task.</summary>
+    internal PagingRegisters Paging(IMachineView view) => threads.PagingOf(view, thread);
+
+    /// <summary>The guest's kernel; null when there is none, or none is to be shown.</summary>
+    internal KernelImage? Kernel(IMachineView view) => kernel?.Of(Connection.Access, view, search: true);
+
+    /// <summary>The selected task, or what the selected vCPU executes; null when that is not known.</summary>
+    internal KernelTask? Task(IMachineView view) =>
+        threads.TaskOf(view, thread) ?? (threads.VcpuOf(view, thread) is int vcpu ? Kernel(view)?.TaskOn(vcpu) : null);
 }

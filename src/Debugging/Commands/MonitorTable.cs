@@ -18,6 +18,7 @@ internal sealed class MonitorTable
             .. MemoryCommands.All,
             .. DeviceCommands.All,
             .. ControlCommands.All,
+            .. options.Kernels is null ? [] : KernelCommands.All,
             .. options.Commands,
         ];
 

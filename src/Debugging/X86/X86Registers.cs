@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Emulator;
+using GuestOs.Linux.Symbols;
 
 namespace Debugging.X86;
 
@@ -52,6 +53,28 @@ internal static class X86Registers
                 return true;
             default:
                 value = 0;
+                return false;
+        }
+    }
+
+    /// <summary>
+    /// Reads a register of a task that waits for a vCPU: those it left on its stack, and where its page tables are. False of
+    /// the others, which the kernel does not keep, or keeps as they were in the process and not where the task waits.
+    /// </summary>
+    public static bool TryRead(KernelTask task, int number, out ulong value)
+    {
+        value = 0;
+        (RegisterSource source, uint index) = X86Description.Sources[number];
+        switch (source)
+        {
+            case RegisterSource.Gpr:
+                return task.Saved?.TryGet((int)index, out value) == true;
+            case RegisterSource.Rip or RegisterSource.LinearPc:
+                return task.Saved?.TryGet(KernelRegisters.Rip, out value) == true;
+            case RegisterSource.Cr when index == 3:
+                value = task.PageTable ?? 0;
+                return task.PageTable is not null;
+            default:
                 return false;
         }
     }

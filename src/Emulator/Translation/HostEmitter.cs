@@ -117,6 +117,11 @@ internal sealed unsafe class HostEmitter
     }
 
     /// <summary>Loads a constant by the shortest encoding that leaves the flags alone.</summary>
+    /// <remarks>
+    /// Never inlined: where the constant is a function's address, not known before the program is linked, the native
+    /// compiler of .NET 10 takes it to fit 32 bits.
+    /// </remarks>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     internal void MoveConstant(int to, ulong value)
     {
         if (value <= uint.MaxValue)

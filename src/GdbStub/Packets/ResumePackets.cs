@@ -43,7 +43,7 @@ internal static class ResumePackets
         var stops = new bool[attached.Length];
         for (int i = 0; i < attached.Length; i++)
         {
-            threads[i] = attached[i].Threads;
+            threads[i] = attached[i].RunnableThreads;
             actions[i] = new ThreadAction?[threads[i].Count];
         }
 
@@ -71,6 +71,12 @@ internal static class ResumePackets
             }
 
             Attachment? only = named.Process < 0 ? null : session.Find(named);
+            if (named.Thread > 0 && action.Kind != ResumeKind.Stay && !only!.CanRun(named.Thread))
+            {
+                session.ReplyError(OnlyWaits(only, named.Thread));
+                return;
+            }
+
             for (int i = 0; i < attached.Length; i++)
             {
                 for (int j = 0; j < actions[i].Length && (only is null || only == attached[i]); j++)
@@ -243,6 +249,10 @@ internal static class ResumePackets
     /// <summary>The error for a thread that is not.</summary>
     public static TargetError NoThread(int thread) => new(TargetError.NoSuchThread, $"there is no thread {thread:x}");
 
+    /// <summary>The error for a thread that takes no orders.</summary>
+    private static TargetError OnlyWaits(Attachment source, int thread) => new(
+        TargetError.NotPermitted, $"thread {thread} waits and cannot be told to run; threads that can: {string.Join(' ', source.RunnableThreads.Select(one => one.Id))}");
+
     private static void Single(GdbSession session, PacketArguments arguments, ResumeKind kind, bool signalled)
     {
         byte signal = 0;
@@ -268,6 +278,12 @@ internal static class ResumePackets
 
         Attachment source = session.Find(session.ResumeThread) ?? session.General;
         int chosen = session.ResumeThread.Thread;
+        if (chosen > 0 && !source.CanRun(chosen))
+        {
+            session.ReplyError(OnlyWaits(source, chosen));
+            return;
+        }
+
         if (elsewhere && MoveTo(source.Target, chosen > 0 ? chosen : source.Target.CurrentStop.Thread, address) is { } error)
         {
             session.ReplyError(error);
@@ -276,7 +292,7 @@ internal static class ResumePackets
 
         // A step is one thread's; a continue everybody's, unless Hc chose one.
         int stepping = chosen > 0 ? chosen : source.Target.CurrentStop.Thread;
-        ThreadAction[] orders = [.. source.Threads.Select(thread => new ThreadAction(
+        ThreadAction[] orders = [.. source.RunnableThreads.Select(thread => new ThreadAction(
             thread.Id,
             Takes(thread.Id) ? kind : ResumeKind.Stay,
             signal))];

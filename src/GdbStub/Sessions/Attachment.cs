@@ -6,6 +6,7 @@ namespace GdbStub.Sessions;
 internal sealed class Attachment(GdbSession session) : ITargetEvents
 {
     private IReadOnlyList<TargetThread> threads = [];
+    private IReadOnlyList<TargetThread> runnable = [];
 
     /// <summary>The target; set as soon as it is open.</summary>
     public IDebugTarget Target { get; set; } = null!;
@@ -40,8 +41,14 @@ internal sealed class Attachment(GdbSession session) : ITargetEvents
     /// <summary>True when registers and memory can be had.</summary>
     public bool Readable => !Running || Target.ReadableWhileRunning;
 
-    /// <summary>Its threads; as they were when it last stood still, if it runs and cannot be looked at.</summary>
-    public IReadOnlyList<TargetThread> Threads => Readable ? threads = Target.Threads : threads;
+    /// <summary>
+    /// Its threads; as they were when it last stood still, if it runs and cannot be looked at. In non-stop mode, where a client
+    /// keeps account of what each thread was told, only those that can be told anything.
+    /// </summary>
+    public IReadOnlyList<TargetThread> Threads => session.NonStop ? RunnableThreads : Readable ? threads = Target.Threads : threads;
+
+    /// <summary>Those that take orders to run.</summary>
+    public IReadOnlyList<TargetThread> RunnableThreads => Readable ? runnable = Target.RunnableThreads : runnable;
 
     /// <inheritdoc/>
     public void Stopped(StopReport report) => session.Enqueue(new TargetEvent(this, report, null));
@@ -50,9 +57,14 @@ internal sealed class Attachment(GdbSession session) : ITargetEvents
     public void Output(ReadOnlySpan<byte> text) => session.EnqueueOutput(this, text);
 
     /// <summary>True when it has that thread.</summary>
-    public bool HasThread(int thread)
+    public bool HasThread(int thread) => CanRun(thread) || Contains(Threads, thread);
+
+    /// <summary>True when it has that thread, and the thread takes orders to run.</summary>
+    public bool CanRun(int thread) => Contains(RunnableThreads, thread);
+
+    private static bool Contains(IReadOnlyList<TargetThread> threads, int thread)
     {
-        foreach (TargetThread one in Threads)
+        foreach (TargetThread one in threads)
         {
             if (one.Id == thread)
             {

@@ -63,7 +63,7 @@ public sealed partial class GdbSession
             }
             else
             {
-                refusal = Start(source, [.. source.Threads.Select(thread =>
+                refusal = Start(source, [.. source.RunnableThreads.Select(thread =>
                     named.FirstOrDefault(one => one.Thread == thread.Id, new ThreadAction(thread.Id, ResumeKind.Stay, 0)))]);
             }
 

@@ -16,6 +16,12 @@ public interface IDebugTarget : IDisposable
     /// <summary>The threads now; at least one.</summary>
     IReadOnlyList<TargetThread> Threads { get; }
 
+    /// <summary>
+    /// Those of <see cref="Threads"/>, in the same order, that take orders to run. The others (tasks that wait for a processor)
+    /// are looked at; asking for all of them may cost more, so the session does it only where a client wants to see them.
+    /// </summary>
+    IReadOnlyList<TargetThread> RunnableThreads => Threads;
+
     /// <summary>Why it stands still now.</summary>
     StopReport CurrentStop { get; }
 

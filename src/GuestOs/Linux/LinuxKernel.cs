@@ -76,6 +76,27 @@ public sealed class LinuxKernel
         }
     }
 
+    /// <summary>
+    /// The same kernel in the same machine after that ran on or was written to; null when it is not there any more, or no
+    /// longer runs.
+    /// </summary>
+    internal LinuxKernel? Again(IMachineView view)
+    {
+        // What came from elsewhere, a dump's note, has no place in memory to be looked at.
+        if (Info.PhysicalAddress != 0)
+        {
+            Span<byte> text = stackalloc byte[VmCoreInfo.MaxTextBytes];
+            ReadOnlySpan<byte> known = Info.Text.Span;
+            if (view.ReadPhysical(Info.PhysicalAddress, text[..known.Length]) < known.Length || !text[..known.Length].SequenceEqual(known))
+            {
+                return null;
+            }
+        }
+
+        bool running = view.Vcpus.Any(vcpu => Vouches(view, vcpu, Memory));
+        return Info.IsReconstructed || (Running && !running) ? null : new LinuxKernel(Memory, running);
+    }
+
     /// <summary>Guest-physical address of the kernel's first instruction; false when it does not say.</summary>
     public bool TryGetPhysicalStart(out ulong physical)
     {

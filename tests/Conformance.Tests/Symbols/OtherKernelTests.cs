@@ -23,6 +23,8 @@ public sealed partial class OtherKernelTests
     [InlineData("rt")]
     [InlineData("6.12")]
     [InlineData("5.10")]
+    [InlineData("6.18")]
+    [InlineData("newest")]
     public async Task A_panic_in_a_module_is_read_whole(string name)
     {
         using KernelRun run = KernelRun.Of(name);

@@ -55,6 +55,9 @@ internal sealed class SmallKernel
         Write32(at + 4, pid < 100 ? 0x20_0000u : 0);
         Write32(at + 8, (uint)pid);
         Write32(at + 12, (uint)group);
+
+        // on_rq, right behind on_cpu: both are of one byte since 7.0.
+        Image.Write(Kernel.Physical(at + 101), [1]);
         Write(at + SignalAt, signal);
         Image.Write(Kernel.Physical(at + 56), Encoding.ASCII.GetBytes(name));
         if (leader is ulong process)
@@ -176,7 +179,8 @@ internal sealed class SmallKernel
         btf.Struct("rq", 16, ("curr", pointer, 0), ("idle", pointer, 64));
         btf.Struct(
             "task_struct", 0x100, ("__state", u32, 0), ("flags", u32, 32), ("pid", u32, 64), ("tgid", u32, 96), ("tasks", list, 128), ("thread_node", list, 256),
-            ("signal", pointer, 384), ("comm", btf.Array(letter, 16), 448), ("thread", thread, 576), ("mm", pointer, 640), ("exit_state", u32, 704), ("cpu", u32, 736));
+            ("signal", pointer, 384), ("comm", btf.Array(letter, 16), 448), ("thread", thread, 576), ("mm", pointer, 640), ("exit_state", u32, 704), ("cpu", u32, 736),
+            ("on_cpu", letter, 800), ("on_rq", letter, 808));
         int layout = btf.Struct("module_layout", 16, ("base", pointer, 0), ("size", u32, 64), ("text_size", u32, 96));
         btf.Struct("mod_kallsyms", 32, ("symtab", pointer, 0), ("num_symtab", u32, 64), ("strtab", pointer, 128), ("typetab", pointer, 192));
         btf.Struct("module", 128, ("state", u32, 0), ("list", list, 64), ("name", btf.Array(letter, 56), 192), ("kallsyms", pointer, 640), ("core_layout", layout, 704));

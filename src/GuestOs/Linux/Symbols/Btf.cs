@@ -32,6 +32,7 @@ public sealed class Btf
     private readonly int stringsAt;
     private readonly int stringsLength;
     private readonly Btf? below;
+    private readonly Dictionary<(string Name, BtfKind Kind), int> found = [];
     private Dictionary<int, long>? sizes;
 
     private Btf(byte[] data, int[] places, int stringsAt, int stringsLength, Btf? below)
@@ -90,9 +91,18 @@ public sealed class Btf
     /// <summary>The first type of this name and kind; 0 when there is none.</summary>
     public int Find(string name, BtfKind kind)
     {
-        byte[] wanted = Encoding.ASCII.GetBytes(name);
-        int found = below?.Find(name, kind) ?? 0;
-        return found != 0 ? found : FindHere(wanted, kind);
+        if (below?.Find(name, kind) is > 0 and int known)
+        {
+            return known;
+        }
+
+        // The same few are asked for again and again.
+        if (!found.TryGetValue((name, kind), out int id))
+        {
+            found[(name, kind)] = id = FindHere(Encoding.ASCII.GetBytes(name), kind);
+        }
+
+        return id;
     }
 
     /// <summary>

@@ -15,36 +15,32 @@ public sealed class KernelImage
 
     // Where a kernel's text is linked: the image's map, and CONFIG_PHYSICAL_START as everybody has it.
     private const ulong LinkedText = KernelMemory.ImageMap + 0x100_0000;
-    private const int MaxNotesBytes = 1 << 16;
 
     private readonly IMachineView view;
     private readonly ProblemLog problems = new();
-    private readonly Lazy<SymbolTable?> symbols;
-    private readonly Lazy<Btf?> types;
-    private readonly Lazy<OrcTable?> orc;
+    private readonly KernelConstants constants;
     private readonly Lazy<IReadOnlyList<KernelModule>> modules;
     private readonly Lazy<CpuAreas?> cpus;
     private readonly Lazy<IReadOnlyList<KernelTask>> tasks;
     private readonly Lazy<int?> panicCpu;
-    private readonly Lazy<string?> buildId;
-    private readonly Lazy<(ulong Start, ulong End, ulong InitStart, ulong InitEnd)> text;
 
     /// <summary>The image of a kernel in a machine that stands still.</summary>
     public KernelImage(IMachineView view, LinuxKernel kernel)
+        : this(view, kernel, null)
+    {
+    }
+
+    private KernelImage(IMachineView view, LinuxKernel kernel, KernelConstants? known)
     {
         ArgumentNullException.ThrowIfNull(view);
         ArgumentNullException.ThrowIfNull(kernel);
         this.view = view;
         Kernel = kernel;
-        symbols = new(() => Kallsyms.Read(Memory, problems));
-        types = new(ReadTypes);
-        orc = new(() => Symbols is { } table ? OrcTable.Read(Memory, table, Types, problems) : null);
-        modules = new(() => Symbols is { } table ? ModuleList.Read(Memory, table, Types, orc.Value?.Layout, problems) : []);
+        constants = known ?? new KernelConstants(kernel);
+        modules = new(() => Symbols is { } table ? ModuleList.Read(Memory, table, Types, Orc?.Layout, problems) : []);
         cpus = new(() => Symbols is { } table ? CpuAreas.Read(view, Memory, table, problems) : null);
         tasks = new(() => Symbols is { } table && cpus.Value is { } areas ? TaskList.Read(Memory, table, Types, areas, problems) : []);
         panicCpu = new(ReadPanicCpu);
-        buildId = new(() => Kernel.Info.BuildId ?? ReadBuildId());
-        text = new(ReadText);
     }
 
     /// <summary>The kernel.</summary>
@@ -57,16 +53,16 @@ public sealed class KernelImage
     public string Release => Kernel.Info.Release;
 
     /// <summary>The build id in lower-case hexadecimal digits; null when the kernel does not tell it.</summary>
-    public string? BuildId => buildId.Value;
+    public string? BuildId => constants.BuildId;
 
     /// <summary>KASLR: what was added to every link-time address. Null when not known.</summary>
     public ulong? KaslrOffset => Kernel.Info.KernelOffset ?? (Text.Start >= LinkedText ? Text.Start - LinkedText : null);
 
     /// <summary>Its symbols; null when they cannot be read.</summary>
-    public SymbolTable? Symbols => symbols.Value;
+    public SymbolTable? Symbols => constants.Symbols;
 
     /// <summary>Its types; null when it has none (CONFIG_DEBUG_INFO_BTF) or they cannot be read.</summary>
-    public Btf? Types => types.Value;
+    public Btf? Types => constants.Types;
 
     /// <summary>The loaded modules, newest first.</summary>
     public IReadOnlyList<KernelModule> Modules => modules.Value;
@@ -81,17 +77,33 @@ public sealed class KernelImage
     public int CpuCount => cpus.Value?.Count ?? 0;
 
     /// <summary>What was wrong, in words for a person; grows as more is read.</summary>
-    public IReadOnlyList<string> Problems => problems.Lines;
+    public IReadOnlyList<string> Problems => view is DamagedView { Problem: { } damage }
+        ? [damage, .. constants.Problems.Lines, .. problems.Lines]
+        : [.. constants.Problems.Lines, .. problems.Lines];
 
-    internal OrcTable? Orc => orc.Value;
+    internal OrcTable? Orc => constants.Orc;
 
     internal ProblemLog ProblemLog => problems;
 
     /// <summary>The kernel that runs in a machine, or failing that what is left of one; null when there is none.</summary>
-    public static KernelImage? Find(IMachineView view) => LinuxKernel.Find(view) is { } kernel ? new KernelImage(view, kernel) : null;
+    public static KernelImage? Find(IMachineView view)
+    {
+        var readable = new DamagedView(view);
+        return LinuxKernel.Find(readable) is { } kernel ? new KernelImage(readable, kernel) : null;
+    }
 
     /// <summary>The kernel that a dump's own VMCOREINFO describes: nothing is searched for.</summary>
-    public static KernelImage Of(IMachineView view, VmCoreInfo info) => new(view, new LinuxKernel(new KernelMemory(view, info), running: true));
+    public static KernelImage Of(IMachineView view, VmCoreInfo info)
+    {
+        var readable = new DamagedView(view);
+        return new KernelImage(readable, new LinuxKernel(new KernelMemory(readable, info), running: true));
+    }
+
+    /// <summary>
+    /// The kernel after its machine ran on or was written to: symbols, types and unwinding tables are as they were, tasks
+    /// and modules are read again. Null when it is not there any more.
+    /// </summary>
+    public KernelImage? Again() => Kernel.Again(view) is { } kernel ? new KernelImage(view, kernel, Symbols is null ? null : constants) : null;
 
     /// <summary>Where a CPU, by the kernel's number, has its copy of a per-CPU variable; false when there is no such CPU.</summary>
     public bool TryGetPerCpuAddress(int cpu, string variable, out ulong address)
@@ -183,7 +195,7 @@ public sealed class KernelImage
     }
 
     /// <summary>The kernel's text and the text of its initialisation.</summary>
-    internal (ulong Start, ulong End, ulong InitStart, ulong InitEnd) Text => text.Value;
+    internal (ulong Start, ulong End, ulong InitStart, ulong InitEnd) Text => constants.Text;
 
     private bool InText(ulong address) =>
         address - Text.Start < Text.End - Text.Start || address - Text.InitStart < Text.InitEnd - Text.InitStart;
@@ -205,68 +217,6 @@ public sealed class KernelImage
             {
                 return module;
             }
-        }
-
-        return null;
-    }
-
-    private (ulong Start, ulong End, ulong InitStart, ulong InitEnd) ReadText()
-    {
-        ulong start = 0, end = 0, initStart = 0, initEnd = 0;
-        if (Symbols is { } table && table.TryGetAddress("_stext", out start) && table.TryGetAddress("_etext", out end)
-            && table.TryGetAddress("_sinittext", out initStart) && table.TryGetAddress("_einittext", out initEnd)
-            && start < end && initStart <= initEnd)
-        {
-            return (start, end, initStart, initEnd);
-        }
-
-        return (start, Math.Max(start, end), 0, 0);
-    }
-
-    private Btf? ReadTypes()
-    {
-        if (Symbols is not { } table || !table.TryGetAddress("__start_BTF", out ulong start) || !table.TryGetAddress("__stop_BTF", out ulong end))
-        {
-            problems.Add("BTF: the kernel has none, or its symbols do not tell where");
-            return null;
-        }
-
-        byte[]? data = KernelBytes.Read(Memory, start, end, Btf.MaxBytes);
-        string? problem = "it cannot be read";
-        Btf? read = data is null ? null : Btf.Parse(data, null, out problem);
-        if (problem is not null)
-        {
-            problems.Add($"BTF: {problem}");
-        }
-
-        return read;
-    }
-
-    // The linker's notes, as /sys/kernel/notes shows them: lengths of name and contents, type, both padded to four bytes.
-    private string? ReadBuildId()
-    {
-        const uint GnuBuildId = 3;
-        if (Symbols is not { } table || !table.TryGetAddress("__start_notes", out ulong start) || !table.TryGetAddress("__stop_notes", out ulong end)
-            || KernelBytes.Read(Memory, start, end, MaxNotesBytes) is not { } notes)
-        {
-            return null;
-        }
-
-        for (int at = 0; at + 12 <= notes.Length;)
-        {
-            uint name = BitConverter.ToUInt32(notes, at), length = BitConverter.ToUInt32(notes, at + 4), type = BitConverter.ToUInt32(notes, at + 8);
-            long contents = at + 12 + ((name + 3L) & ~3L), next = contents + ((length + 3L) & ~3L);
-            if (next > notes.Length)
-            {
-                return null;
-            }
-
-            if (type == GnuBuildId && name == 4 && notes.AsSpan(at + 12, 4).SequenceEqual("GNU\0"u8) && length is > 0 and <= 32)
-            {
-                return Convert.ToHexStringLower(notes, (int)contents, (int)length);
-            }
-
-            at = (int)next;
         }
 
         return null;

@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+
 namespace GuestOs.Linux.Symbols;
 
 /// <summary>A structure of the kernel's whose members are read by name.</summary>
@@ -9,7 +11,7 @@ internal sealed class StructLayout
     private readonly KernelMemory memory;
     private readonly Btf types;
     private readonly int type;
-    private readonly Dictionary<string, int> offsets = [];
+    private readonly Dictionary<string, (int Offset, long Size)> members = [];
 
     private StructLayout(KernelMemory memory, Btf types, int type)
     {
@@ -43,29 +45,24 @@ internal sealed class StructLayout
     }
 
     /// <summary>Where a member begins; −1 when there is none.</summary>
-    public int Offset(string path)
-    {
-        if (!offsets.TryGetValue(path, out int offset))
-        {
-            offset = types.TryGetOffset(type, path, out int bytes) && bytes is >= 0 and < MaxBytes ? bytes : -1;
-            offsets.Add(path, offset);
-        }
+    public int Offset(string path) => Member(path).Offset;
 
-        return offset;
-    }
-
-    /// <summary>Reads a member of eight bytes.</summary>
+    /// <summary>Reads a number or an address: of its own size, which differs from kernel to kernel, and at most eight bytes.</summary>
     public bool TryRead(ulong at, string path, out ulong value)
     {
-        value = 0;
-        return Offset(path) is var offset and >= 0 && memory.TryRead(at + (ulong)offset, out value);
+        Span<byte> bytes = stackalloc byte[sizeof(ulong)];
+        bool read = TryRead(at, path, bytes);
+        value = BinaryPrimitives.ReadUInt64LittleEndian(bytes);
+        return read;
     }
 
-    /// <summary>Reads a member of four bytes.</summary>
+    /// <summary>The same of at most four bytes: of longer ones the low half.</summary>
     public bool TryRead(ulong at, string path, out uint value)
     {
-        value = 0;
-        return Offset(path) is var offset and >= 0 && memory.TryRead(at + (ulong)offset, out value);
+        Span<byte> bytes = stackalloc byte[sizeof(uint)];
+        bool read = TryRead(at, path, bytes);
+        value = BinaryPrimitives.ReadUInt32LittleEndian(bytes);
+        return read;
     }
 
     /// <summary>Reads a text of at most <paramref name="length"/> bytes that a zero byte ends.</summary>
@@ -76,5 +73,35 @@ internal sealed class StructLayout
         bytes = offset < 0 ? [] : bytes[..memory.Read(at + (ulong)offset, bytes)];
         int end = bytes.IndexOf((byte)0);
         return GuestText.Decode(end < 0 ? bytes : bytes[..end]);
+    }
+
+    private bool TryRead(ulong at, string path, Span<byte> value)
+    {
+        value.Clear();
+        (int offset, long size) = Member(path);
+        if (offset < 0)
+        {
+            return false;
+        }
+
+        Span<byte> bytes = size > 0 && size < value.Length ? value[..(int)size] : value;
+        bool read = memory.Read(at + (ulong)offset, bytes) == bytes.Length;
+        if (!read)
+        {
+            value.Clear();
+        }
+
+        return read;
+    }
+
+    private (int Offset, long Size) Member(string path)
+    {
+        if (!members.TryGetValue(path, out (int Offset, long Size) member))
+        {
+            member = types.TryGetMember(type, path, out int bytes, out int memberType) && bytes is >= 0 and < MaxBytes ? (bytes, types.SizeOf(memberType)) : (-1, 0);
+            members.Add(path, member);
+        }
+
+        return member;
     }
 }
