@@ -36,6 +36,7 @@ internal static class CommandLine
         new ShowCommand(),
         new ServeCommand(),
         new DebugCommand(),
+        new InspectCommand(),
         new SymbolsCommand(),
         new ImportCommand(),
         new ExportCommand(),
