@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Cli.Archives;
 using Cli.Pages;
-using Snapshots;
 
 namespace Cli.Commands;
 
@@ -37,7 +36,8 @@ internal sealed class ShowCommand : Command, IExample
             }
 
             ulong? ram = CommonOptions.ReadRawBase(parsed, rawBase);
-            CrashPage page = Read(parsed.GetRequiredValue(id), CommonOptions.ReadStore(parsed, store), ram);
+            using NamedImage image = NamedImage.Open(parsed.GetRequiredValue(id), CommonOptions.ReadStore(parsed, store), ram);
+            CrashPage page = CrashPage.Read(image.Image, image.Describe);
             if (file is not null)
             {
                 WriteFile(file, CrashPageHtml.Write(page));
@@ -55,19 +55,6 @@ internal sealed class ShowCommand : Command, IExample
 
     /// <inheritdoc/>
     public string Example => "gdbstub show latest\ngdbstub show 3f --html crash.html\ngdbstub show 3f --json\ngdbstub show ./vmcore";
-
-    private static CrashPage Read(string name, string directory, ulong? rawBase)
-    {
-        if (ArchiveReference.IsFile(name) || (File.Exists(name) && !ArchiveReference.IsInStore(name, directory)))
-        {
-            using IMachineImage image = CrashAnalysis.Open(ArchiveReference.ResolvePath(name, directory), rawBase);
-            return CrashPage.Read(image, capture => ArchiveDescription.Of(image, capture));
-        }
-
-        StoredArchive archive = ArchiveReference.Find(name, directory);
-        using ArchiveReader reader = ArchiveReader.Open(archive.Path);
-        return CrashPage.Read(reader, _ => ArchiveDescription.Of(archive).With(reader));
-    }
 
     // Under its name only when it is whole: somebody may be looking at the one before.
     private static void WriteFile(string path, string text)

@@ -21,6 +21,7 @@ namespace Cli.Supervision;
 [JsonDerivedType(typeof(StayingEvent), "staying")]
 [JsonDerivedType(typeof(EndedEvent), "ended")]
 [JsonDerivedType(typeof(StatisticsEvent), "statistics")]
+[JsonDerivedType(typeof(MachineFailedEvent), "failed")]
 internal abstract record RunEvent
 {
     /// <summary>The event for a person; null when the person need not be bothered.</summary>
@@ -118,6 +119,13 @@ internal sealed record EndedEvent(int ExitCode, string Why) : RunEvent
     internal override string? Text => $"gdbstub: {Why}";
 }
 
+/// <summary>One of several machines could not start, or ended by an error; the others go on.</summary>
+internal sealed record MachineFailedEvent(string Message) : RunEvent
+{
+    /// <inheritdoc/>
+    internal override string? Text => $"gdbstub: {Message}";
+}
+
 /// <summary>What the machine did and what it cost, told after the end with --stats.</summary>
 internal sealed record StatisticsEvent(IReadOnlyList<Counter> Counters) : RunEvent
 {
@@ -132,4 +140,5 @@ internal sealed record Counter(string Name, double Value);
 /// <summary>How events become JSON.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(RunEvent))]
+[JsonSerializable(typeof(string))]
 internal sealed partial class RunEventJson : JsonSerializerContext;
