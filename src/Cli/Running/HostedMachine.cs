@@ -44,7 +44,11 @@ internal sealed class HostedMachine : IAsyncDisposable
         try
         {
             guest = new GuestMachine(options, files, events, loggers);
-            var archives = new ArchiveQueue(new StoreArchiver(store, options.Keep, loggers.CreateLogger("archive")), events, RetryArchiveAfter);
+
+            // A guest that runs on needs its CPU; one that stands leaves all of them to the writer.
+            bool runsOn = options.OnPanic == PanicAction.Reboot;
+            var archiver = new StoreArchiver(store, options.Keep, runsOn ? 1 : Environment.ProcessorCount, loggers.CreateLogger("archive"));
+            var archives = new ArchiveQueue(archiver, events, RetryArchiveAfter, giveWay: runsOn);
             supervisor = new Supervisor(
                 guest, new TrapPolicy(options.OnPanic, options.MaximumReboots), archives, events, options.Wait, new RestartBackoff(options.LongestBackoff));
             listener = Listen(loggers);

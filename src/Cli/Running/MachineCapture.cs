@@ -54,8 +54,9 @@ internal sealed class MachineCapture(Snapshot snapshot) : ICapture
 /// <summary>Writes captures into a store.</summary>
 /// <param name="store">The store.</param>
 /// <param name="rules">What is kept of this machine's archives.</param>
+/// <param name="threads">Threads that compress.</param>
 /// <param name="logger">Hears of what must not stop an archive.</param>
-internal sealed partial class StoreArchiver(Store store, KeepRules rules, ILogger logger) : IArchiver
+internal sealed partial class StoreArchiver(Store store, KeepRules rules, int threads, ILogger logger) : IArchiver
 {
     /// <inheritdoc/>
     public ArchivedCrash Archive(ICapture capture, Action<double> progress)
@@ -63,7 +64,7 @@ internal sealed partial class StoreArchiver(Store store, KeepRules rules, ILogge
         Snapshot snapshot = ((MachineCapture)capture).Snapshot;
 
         using Snapshot complete = snapshot.Share(Name(snapshot));
-        StoredArchive archive = store.Write(complete, progress: new ArchiveShare(progress));
+        StoredArchive archive = store.Write(complete, new ArchiveWriterOptions { Parallelism = threads }, new ArchiveShare(progress));
         return new ArchivedCrash(archive.Id, archive.Path, archive.Bytes, archive.Title, CountOf(archive.Title));
     }
 

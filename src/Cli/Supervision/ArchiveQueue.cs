@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Cli.Host;
 
 namespace Cli.Supervision;
 
@@ -21,12 +22,16 @@ internal sealed class ArchiveQueue
     private string? lastFailure;
 
     /// <summary>Writes with <paramref name="archiver"/>; tries again <paramref name="retryAfter"/> a failure.</summary>
-    public ArchiveQueue(IArchiver archiver, IRunEvents events, TimeSpan retryAfter)
+    /// <param name="archiver">The archiver.</param>
+    /// <param name="events">Hears of it.</param>
+    /// <param name="retryAfter">How long to wait after a failure.</param>
+    /// <param name="giveWay">Guests run meanwhile, and go before the writer.</param>
+    public ArchiveQueue(IArchiver archiver, IRunEvents events, TimeSpan retryAfter, bool giveWay = false)
     {
         this.archiver = archiver;
         this.events = events;
         this.retryAfter = retryAfter;
-        writer = new Thread(Work) { Name = "archive writer", IsBackground = true };
+        writer = new Thread(() => Work(giveWay)) { Name = "archive writer", IsBackground = true };
         writer.Start();
     }
 
@@ -92,8 +97,13 @@ internal sealed class ArchiveQueue
         }
     }
 
-    private void Work()
+    private void Work(bool giveWay)
     {
+        if (giveWay)
+        {
+            HostThread.GiveWay();
+        }
+
         while (TakeNext(out bool lastTry) is { } capture)
         {
             bool written = TryWrite(capture);

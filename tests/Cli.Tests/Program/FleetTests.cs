@@ -24,9 +24,16 @@ public abstract class FleetTests : ProgramTests
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly TemporaryDirectory directory = new();
+    private readonly List<Process> started = [];
 
     public override ValueTask DisposeAsync()
     {
+        foreach (Process process in started.Where(process => !process.HasExited))
+        {
+            process.Kill();
+            process.WaitForExit();
+        }
+
         directory.Dispose();
         return base.DisposeAsync();
     }
@@ -45,7 +52,7 @@ public abstract class FleetTests : ProgramTests
               ],
             }
             """);
-        using Process up = program.Start($"up {directory.Path}/machines.json --json");
+        Process up = Start(program, $"up {directory.Path}/machines.json --json");
         Task<string> output = up.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), error = up.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         JsonElement[] machines = await WaitForAsync(program, list => list.Any(machine => machine.GetProperty("machine").GetString() == "crashes" && machine.GetProperty("state").GetString() == "ended"));
         Assert.Equal(["broken failed", "crashes ended", "waits running"], machines.Select(machine => $"{machine.GetProperty("machine").GetString()} {machine.GetProperty("state").GetString()}"));
@@ -84,7 +91,7 @@ public abstract class FleetTests : ProgramTests
     public async Task A_single_run_is_listed_too_and_one_killed_is_forgotten()
     {
         BuiltProgram program = Program("{}");
-        using Process run = program.Start($"run --kernel {directory.Path}/guest.elf --name lonely --on-panic freeze --console none --store {directory.Path}/store");
+        Process run = Start(program, $"run --kernel {directory.Path}/guest.elf --name lonely --on-panic freeze --console none --store {directory.Path}/store");
         JsonElement machine = Assert.Single(await WaitForAsync(program, list => list.Any(one => one.TryGetProperty("lastArchive", out _) && one.GetProperty("state").GetString() == "frozen")));
         Assert.Equal("lonely", machine.GetProperty("machine").GetString());
         Assert.Equal(Store.Open(Path.Combine(directory.Path, "store")).Find("latest").Id, machine.GetProperty("lastArchive").GetString());
@@ -105,6 +112,14 @@ public abstract class FleetTests : ProgramTests
         (int code, string output, string error) = await program.RunAsync("ps --json");
         Assert.Equal((1, "[]\n"), (code, output));
         Assert.StartsWith("gdbstub: process 4711 does not tell of its machines: ", error);
+    }
+
+    // Ended at the latest with the test.
+    private Process Start(BuiltProgram program, string arguments)
+    {
+        Process process = program.Start(arguments);
+        started.Add(process);
+        return process;
     }
 
     private async Task<JsonElement[]> WaitForAsync(BuiltProgram program, Func<JsonElement[], bool> enough)
