@@ -136,8 +136,8 @@ public sealed class Store
     }
 
     /// <summary>
-    /// Removes what the rules do not keep, remembering that it was there, and returns what was removed. Nothing is removed
-    /// that could not be noted first. Throws <see cref="ArchiveException"/>.
+    /// Removes what the rules do not keep, remembering that it was there, and returns what was removed. It is noted first; only
+    /// where the disk is too full for that, one goes before. Throws <see cref="ArchiveException"/>.
     /// </summary>
     public IReadOnlyList<StoredArchive> Prune(KeepRules rules)
     {
@@ -154,7 +154,17 @@ public sealed class Store
 
             // Looked at again: what another process pruned meanwhile is not there any more.
             IReadOnlyList<StoredArchive> surplus = rules.Surplus(List());
-            new PruneLog(Directory).Add(surplus, id => File.Exists(PathOf(id)));
+            try
+            {
+                Note(surplus);
+            }
+            catch (IOException) when (surplus.Count > 0)
+            {
+                // A full disk has no room for the note either, until something is removed.
+                File.Delete(surplus[^1].Path);
+                Note(surplus);
+            }
+
             foreach (StoredArchive archive in surplus)
             {
                 File.Delete(archive.Path);
@@ -260,6 +270,8 @@ public sealed class Store
 
         throw new ArchiveException($"{Directory}: no free id was found");
     }
+
+    private void Note(IReadOnlyList<StoredArchive> surplus) => new PruneLog(Directory).Add(surplus, id => File.Exists(PathOf(id)));
 
     private ArchiveException LockHeld() => new(
         $"{Path.Combine(Directory, LockName)}: another process has held the store's lock for {LockPatience.TotalSeconds} seconds");
