@@ -64,12 +64,38 @@ internal sealed partial class StoreArchiver(Store store, KeepRules rules, int th
         Snapshot snapshot = ((MachineCapture)capture).Snapshot;
 
         using Snapshot complete = snapshot.Share(Name(snapshot));
-        StoredArchive archive = store.Write(complete, new ArchiveWriterOptions { Parallelism = threads }, new ArchiveShare(progress));
+        StoredArchive archive;
+        try
+        {
+            archive = Write(complete, progress);
+        }
+        catch (ArchiveException) when (MadeRoom())
+        {
+            archive = Write(complete, progress);
+        }
+
         return new ArchivedCrash(archive.Id, archive.Path, archive.Bytes, archive.Title, CountOf(archive.Title));
     }
 
     /// <inheritdoc/>
     public IReadOnlyList<(string Id, string Title)> Prune() => [.. store.Prune(rules).Select(archive => (archive.Id, archive.Title))];
+
+    private StoredArchive Write(Snapshot snapshot, Action<double> progress) =>
+        store.Write(snapshot, new ArchiveWriterOptions { Parallelism = threads }, new ArchiveShare(progress));
+
+    // On a full disk what the rules would remove afterwards has to go before.
+    private bool MadeRoom()
+    {
+        try
+        {
+            long newest = store.List().FirstOrDefault(archive => archive.State == ArchiveState.Whole)?.Bytes ?? 0;
+            return store.Prune(rules.WithOneMore(newest)).Count > 0;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
 
     // The archive is written by now: nothing here may say that it is not.
     private long CountOf(string title)
