@@ -126,13 +126,56 @@ public sealed class Store
         StoredArchive archive = Find(name);
         try
         {
+            using SafeFileHandle storeLock = TakeLock() ?? throw LockHeld();
             File.Delete(archive.Path);
             HostFiles.FlushDirectory(Directory);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is UnauthorizedAccessException or (IOException and not ArchiveException))
         {
             throw new ArchiveException($"{archive.Path}: cannot be removed: {e.Message}", e);
         }
+    }
+
+    /// <summary>
+    /// Writes an archive again that was written in haste, as small as it can be, in place of itself: whoever has it open keeps
+    /// reading the one before. Returns it as it then is, the same when nothing was won; null when it was removed meanwhile.
+    /// Throws what <see cref="Write(Snapshot, ArchiveWriterOptions?, IProgress{ArchiveProgress}?, CancellationToken)"/>
+    /// throws, and then it is as it was.
+    /// </summary>
+    public StoredArchive? Shrink(string id, CancellationToken cancellation = default)
+    {
+        string path = PathOf(id), temporary = TemporaryOf(id);
+        if (StoredArchive.TryRead(path) is not { State: ArchiveState.Whole } before)
+        {
+            return null;
+        }
+
+        using ArchiveReader reader = ArchiveReader.Open(path);
+        using (SafeFileHandle handle = CreateTemporary(id))
+        {
+            ArchiveWriter.Write(
+                handle, temporary, path, id, reader, reader.SavedState, reader.Info.Capture, new ArchiveWriterOptions { Thorough = true }, null, cancellation,
+                length =>
+                {
+                    if (length >= before.Bytes)
+                    {
+                        return false;
+                    }
+
+                    // Under the lock, since what was removed must not come back.
+                    using SafeFileHandle storeLock = TakeLock() ?? throw LockHeld();
+                    if (!File.Exists(path))
+                    {
+                        return false;
+                    }
+
+                    File.Move(temporary, path, overwrite: true);
+                    HostFiles.FlushDirectory(Directory);
+                    return true;
+                });
+        }
+
+        return StoredArchive.TryRead(path);
     }
 
     /// <summary>
@@ -275,6 +318,22 @@ public sealed class Store
 
     private ArchiveException LockHeld() => new(
         $"{Path.Combine(Directory, LockName)}: another process has held the store's lock for {LockPatience.TotalSeconds} seconds");
+
+    /// <summary>The temporary file of an archive that is there, locked for as long as the handle is open.</summary>
+    private SafeFileHandle CreateTemporary(string id)
+    {
+        try
+        {
+            using SafeFileHandle storeLock = TakeLock() ?? throw LockHeld();
+            SafeFileHandle handle = HostFiles.CreateNew(TemporaryOf(id));
+            _ = HostFiles.TryLock(handle);
+            return handle;
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or (IOException and not ArchiveException))
+        {
+            throw new ArchiveException($"{Directory}: the store cannot be written: {e.Message}", e);
+        }
+    }
 
     private void CreateDirectory()
     {

@@ -78,10 +78,14 @@ internal sealed partial class StoreArchiver(Store store, KeepRules rules, int th
     }
 
     /// <inheritdoc/>
+    public long? Shrink(ArchivedCrash archived, CancellationToken cancellation) =>
+        store.Shrink(archived.Id, cancellation)?.Bytes is { } bytes && bytes < archived.Bytes ? bytes : null;
+
+    /// <inheritdoc/>
     public IReadOnlyList<(string Id, string Title)> Prune() => [.. store.Prune(rules).Select(archive => (archive.Id, archive.Title))];
 
     private StoredArchive Write(Snapshot snapshot, Action<double> progress) =>
-        store.Write(snapshot, new ArchiveWriterOptions { Parallelism = threads }, new ArchiveShare(progress));
+        store.Write(snapshot, new ArchiveWriterOptions { Parallelism = threads, Thorough = false }, new ArchiveShare(progress));
 
     // On a full disk what the rules would remove afterwards has to go before.
     private bool MadeRoom()

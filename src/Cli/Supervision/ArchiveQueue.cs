@@ -18,6 +18,7 @@ internal sealed class ArchiveQueue
     private readonly TimeSpan retryAfter;
     private readonly Queue<ICapture> waiting = new();
     private readonly Thread writer;
+    private CancellationTokenSource? shrinking;
     private bool finishing;
     private string? lastFailure;
 
@@ -65,6 +66,9 @@ internal sealed class ArchiveQueue
             }
 
             waiting.Enqueue(capture);
+
+            // A crash that is not on the disk goes before one that could be smaller.
+            shrinking?.Cancel();
             Monitor.PulseAll(gate);
         }
     }
@@ -106,10 +110,10 @@ internal sealed class ArchiveQueue
 
         while (TakeNext(out bool lastTry) is { } capture)
         {
-            bool written = TryWrite(capture);
+            ArchivedCrash? written = TryWrite(capture);
             lock (gate)
             {
-                if (written)
+                if (written is not null)
                 {
                     waiting.Dequeue();
                     Written++;
@@ -131,6 +135,10 @@ internal sealed class ArchiveQueue
             }
 
             Changed?.Invoke();
+            if (written is not null)
+            {
+                Shrink(written);
+            }
         }
     }
 
@@ -157,12 +165,12 @@ internal sealed class ArchiveQueue
         }
     }
 
-    private bool TryWrite(ICapture capture)
+    private ArchivedCrash? TryWrite(ICapture capture)
     {
         long begin = Stopwatch.GetTimestamp();
+        ArchivedCrash? archived = null;
         try
         {
-            ArchivedCrash? archived = null;
             events.ShowProgress(capture.Title, progress => archived = archiver.Archive(capture, progress));
             events.Report(new ArchivedEvent(
                 archived!.Id, archived.Path, archived.Bytes, Stopwatch.GetElapsedTime(begin).TotalSeconds, archived.Title, archived.Count));
@@ -176,11 +184,44 @@ internal sealed class ArchiveQueue
                     $"the archive could not be written ({failure.Message}): free some space or make the store writable; it is tried again every {retryAfter.TotalSeconds:F0} s, and the machine is kept in memory until then"));
             }
 
-            return false;
+            return null;
         }
 
         Prune();
-        return true;
+        return archived;
+    }
+
+    private void Shrink(ArchivedCrash archived)
+    {
+        using var cancellation = new CancellationTokenSource();
+        lock (gate)
+        {
+            if (waiting.Count > 0)
+            {
+                return;
+            }
+
+            shrinking = cancellation;
+        }
+
+        try
+        {
+            if (archiver.Shrink(archived, cancellation.Token) is { } bytes)
+            {
+                events.Report(new ShrunkEvent(archived.Id, bytes));
+            }
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            // It stays as large as it is.
+        }
+        finally
+        {
+            lock (gate)
+            {
+                shrinking = null;
+            }
+        }
     }
 
     // What is not removed now is removed after the next crash: no reason to write this one again.

@@ -35,6 +35,12 @@ internal interface IArchiver
     /// </summary>
     ArchivedCrash Archive(ICapture capture, Action<double> progress);
 
+    /// <summary>
+    /// Makes a written one smaller, now that there is time; the bytes it has then, null when nothing was won. Throws <see cref="IOException"/> when
+    /// it cannot, and <see cref="OperationCanceledException"/>; it is as it was then.
+    /// </summary>
+    long? Shrink(ArchivedCrash archived, CancellationToken cancellation);
+
     /// <summary>Removes what need not be kept. Throws <see cref="IOException"/> when it cannot.</summary>
     IReadOnlyList<(string Id, string Title)> Prune();
 }

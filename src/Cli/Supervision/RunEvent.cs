@@ -14,6 +14,7 @@ namespace Cli.Supervision;
 [JsonDerivedType(typeof(FrozenEvent), "frozen")]
 [JsonDerivedType(typeof(ArchivedEvent), "archived")]
 [JsonDerivedType(typeof(ArchiveFailedEvent), "archive-failed")]
+[JsonDerivedType(typeof(ShrunkEvent), "shrunk")]
 [JsonDerivedType(typeof(PrunedEvent), "pruned")]
 [JsonDerivedType(typeof(PruneFailedEvent), "prune-failed")]
 [JsonDerivedType(typeof(BackoffEvent), "backoff")]
@@ -67,6 +68,13 @@ internal sealed record ArchivedEvent(string Id, string Path, long Bytes, double 
     /// <inheritdoc/>
     internal override string? Text => $"gdbstub: archived as {Id} ({Bytes / 1048576.0:F1} MiB in {Seconds:F1} s): {Path}\n"
         + $"gdbstub: {Title}{(Count > 1 ? $" (number {Count} of this title)" : "")}";
+}
+
+/// <summary>An archive was written again in less room; nothing else about it has changed.</summary>
+internal sealed record ShrunkEvent(string Id, long Bytes) : RunEvent
+{
+    /// <inheritdoc/>
+    internal override string? Text => null;
 }
 
 /// <summary>An archive was removed, as the rules of what to keep say.</summary>

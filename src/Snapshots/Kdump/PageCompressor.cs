@@ -4,8 +4,8 @@ using ZstdSharp;
 namespace Snapshots.Kdump;
 
 /// <summary>
-/// Compresses pages one by one. zstd at its fastest; where that leaves half a page or more, zlib at its best may have the
-/// page too, which finds the short matches of code and pointers that zstd passes over, and the smaller one is taken. Pages
+/// Compresses pages one by one. zstd at its fastest; a thorough one lets zlib at its best have a page too of which that leaves
+/// half or more, which finds the short matches of code and pointers that zstd passes over, and the smaller one is taken. Pages
 /// that hardly shrink are not worth the second try (docs/decisions/0015). One caller at a time.
 /// </summary>
 internal sealed class PageCompressor(ArchiveWriterOptions options) : IDisposable
@@ -31,7 +31,7 @@ internal sealed class PageCompressor(ArchiveWriterOptions options) : IDisposable
         {
             flags = PageDescriptor.Zstd;
             size = zstd.TryWrap(page, destination[..(PageSize - 1)], out int written) ? written : PageSize;
-            if (size is >= SecondTryFrom and < SecondTryBelow && zlib.Compress(page, second) is var other && other < size)
+            if (options.Thorough && size is >= SecondTryFrom and < SecondTryBelow && zlib.Compress(page, second) is var other && other < size)
             {
                 second.AsSpan(0, other).CopyTo(destination);
                 size = other;

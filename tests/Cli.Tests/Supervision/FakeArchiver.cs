@@ -41,4 +41,6 @@ internal sealed class FakeArchiver(int failures = 0) : IArchiver
     }
 
     public IReadOnlyList<(string Id, string Title)> Prune() => [];
+
+    public long? Shrink(ArchivedCrash archived, CancellationToken cancellation) => null;
 }
