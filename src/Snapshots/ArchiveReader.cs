@@ -37,7 +37,7 @@ public sealed class ArchiveReader : IMachineImage
     public CaptureInfo Capture => head.Info.Capture;
 
     /// <inheritdoc/>
-    public bool HasRegisters => true;
+    public bool HasRegisters => !head.Info.Capture.RegistersUnknown;
 
     /// <summary>What the archive says about itself.</summary>
     public ArchiveInfo Info => head.Info;

@@ -78,6 +78,10 @@ public sealed record CaptureInfo
     [JsonIgnore]
     public int DumpLevel { get; init; }
 
+    /// <summary>The registers are not known: what was taken in had none, and those shown are all zeros but for the page tables.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool RegistersUnknown { get; init; }
+
     /// <summary>The machine's name.</summary>
     public string? MachineName { get; init; }
 

@@ -49,6 +49,7 @@ internal sealed class MachineDump : IMachineImage
             KernelOffset = VmcoreinfoText.Hexadecimal(text, "KERNELOFFSET"),
             Vmcoreinfo = text,
             DumpLevel = contents.DumpLevel,
+            RegistersUnknown = !HasRegisters,
             RunningProcesses = contents.Notes.Processes.Count == Vcpus.Count ? [.. contents.Notes.Processes] : null,
         };
     }
