@@ -21,6 +21,22 @@ internal static class ProgressBar
     }
 
     /// <summary>Draws when there is a terminal, and only works when there is none.</summary>
+    public static async Task<T> ShowIfPossibleAsync<T>(string title, Func<Action<double>, Task<T>> work)
+    {
+        if (!IsPossible)
+        {
+            return await work(_ => { });
+        }
+
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
+        return await console.Progress().AutoClear(true).HideCompleted(true).StartAsync(context =>
+        {
+            ProgressTask task = context.AddTask(Markup.Escape(title), maxValue: 1);
+            return work(share => task.Value = share);
+        });
+    }
+
+    /// <summary>The same for what is done on the spot.</summary>
     public static void ShowIfPossible(string title, Action<Action<double>> work)
     {
         if (IsPossible)

@@ -13,4 +13,5 @@ namespace Snapshots;
 [JsonSerializable(typeof(ArchiveInfo))]
 [JsonSerializable(typeof(MachineState))]
 [JsonSerializable(typeof(VcpuState[]))]
+[JsonSerializable(typeof(PrunedCrash))]
 internal sealed partial class ArchiveJson : JsonSerializerContext;

@@ -62,6 +62,12 @@ public static class ArchiveLimits
     /// <summary>Regions of memory of a VMware state file.</summary>
     public const int VmwareRegions = 64;
 
+    /// <summary>Bytes of a store's log of what was pruned; a longer one is summed up.</summary>
+    public const int PruneLogBytes = 1 << 20;
+
+    /// <summary>Titles kept when it is summed up: the newest. A guest can make up any number.</summary>
+    public const int PrunedTitles = 2000;
+
     /// <summary>Problems a verification lists; it counts the others.</summary>
     public const int ListedProblems = 100;
 }

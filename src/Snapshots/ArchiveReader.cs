@@ -37,7 +37,7 @@ public sealed class ArchiveReader : IMachineImage
     public CaptureInfo Capture => head.Info.Capture;
 
     /// <inheritdoc/>
-    public bool HasRegisters => true;
+    public bool HasRegisters => !head.Info.Capture.RegistersUnknown;
 
     /// <summary>What the archive says about itself.</summary>
     public ArchiveInfo Info => head.Info;
@@ -67,7 +67,11 @@ public sealed class ArchiveReader : IMachineImage
     /// <inheritdoc/>
     public MachineExit? StopCause => head.Info.Capture.StopCause;
 
-    MachineState? IMachineView.WholeState => head.State;
+    /// <summary>All of RAM is in it.</summary>
+    public bool IsComplete => head.Frames.Count == head.Stored.Count;
+
+    // What lacks pages cannot run on.
+    MachineState? IMachineView.WholeState => IsComplete ? head.State : null;
 
     /// <inheritdoc/>
     public ExceptionJournal? Journal => head.Journal;
@@ -131,8 +135,12 @@ public sealed class ArchiveReader : IMachineImage
         }
     }
 
-    /// <summary>False: an archive has all of RAM.</summary>
-    public bool IsLeftOut(ulong address) => false;
+    /// <inheritdoc/>
+    public bool IsLeftOut(ulong address)
+    {
+        long frame = (long)(address / GuestMemory.PageSize);
+        return head.Frames.Rank(frame) >= 0 && head.Stored.Rank(frame) < 0;
+    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -14,7 +14,7 @@ public sealed record ArchiveProblem(long? Offset, string Field, string Message);
 /// <summary>What a verification found.</summary>
 /// <param name="Problems">The first <see cref="ArchiveLimits.ListedProblems"/> problems, in the order of the file's pages.</param>
 /// <param name="ProblemCount">All of them.</param>
-/// <param name="Pages">Pages of RAM looked at.</param>
+/// <param name="Pages">Pages looked at: all of RAM but what was left out.</param>
 /// <param name="Blocks">Stored pages read, equal ones once.</param>
 public sealed record VerifyReport(IReadOnlyList<ArchiveProblem> Problems, long ProblemCount, long Pages, long Blocks)
 {
@@ -72,6 +72,11 @@ public static class ArchiveVerifier
                     }
 
                     long frame = (long)((range.Start + at) / GuestMemory.PageSize);
+                    if (reader.IsLeftOut(range.Start + at))
+                    {
+                        continue;
+                    }
+
                     Attempt(() => CheckPage(frame, pages));
                     pages++;
                 }
@@ -100,7 +105,7 @@ public static class ArchiveVerifier
         private void CheckZeroBlock(LayoutNote layout)
         {
             var descriptor = new PageDescriptor(
-                layout.DataOffset, layout.ZeroBlockSize, layout.ZeroBlockSize == GuestMemory.PageSize ? PageDescriptor.Raw : PageDescriptor.Zstd);
+                layout.DataOffset, layout.ZeroBlockSize, layout.ZeroBlockSize == GuestMemory.PageSize ? PageDescriptor.Raw : reader.Head.Compression);
             ulong checksum = ReadBlock(descriptor, "page of zeros");
             if (checksum != layout.ZeroBlockChecksum || page.AsSpan().ContainsAnyExcept((byte)0))
             {
@@ -110,11 +115,11 @@ public static class ArchiveVerifier
 
         private void CheckPage(long frame, long rank)
         {
-            PageDescriptor descriptor = reader.Pages.Descriptor(frame, rank, out ReadOnlySpan<byte> record, out ulong checksum);
+            PageDescriptor descriptor = reader.Pages.Descriptor(frame, rank);
             ulong block = blocks.TryGetValue(descriptor.Offset, out (int Size, ulong Checksum) known) && known.Size == descriptor.Size
                 ? known.Checksum
                 : ReadBlock(descriptor, PageStore.FieldOf(frame));
-            reader.Pages.CheckPage(frame, record, block, checksum, descriptor);
+            reader.Pages.CheckPage(frame, block, descriptor);
         }
 
         /// <summary>Reads a stored page into <see cref="page"/> and remembers it.</summary>
@@ -153,9 +158,9 @@ public static class ArchiveVerifier
                 at += size;
             }
 
-            if (at != layout.ChecksumsOffset)
+            if (at != layout.FileLength)
             {
-                throw reader.File.Bad(at, "page data", $"it should go on to 0x{layout.ChecksumsOffset:x}");
+                throw reader.File.Bad(at, "page data", $"it should go on to 0x{layout.FileLength:x}");
             }
         }
     }

@@ -4,9 +4,28 @@ using Snapshots.Kdump;
 
 namespace Snapshots;
 
+/// <summary>How pages are compressed.</summary>
+public enum PageCompression
+{
+    /// <summary>zstd: the smallest and the fastest; read by crash and drgn.</summary>
+    Zstd,
+
+    /// <summary>zlib: read by every tool, makedumpfile included.</summary>
+    Zlib,
+}
+
 /// <summary>How an archive is written.</summary>
 public sealed record ArchiveWriterOptions
 {
+    /// <summary>How pages are compressed.</summary>
+    public PageCompression Compression { get; init; }
+
+    /// <summary>
+    /// Take the time to make it small: a page that zstd leaves large is tried with zlib too. Else the file is on the disk
+    /// as soon as can be, and <see cref="Store.Shrink"/> can do the rest later.
+    /// </summary>
+    public bool Thorough { get; init; } = true;
+
     /// <summary>zstd's level, 1 … 19.</summary>
     public int Level { get; init; } = 1;
 
@@ -73,11 +92,25 @@ public static class ArchiveWriter
     /// <summary>Fills the open temporary file, then gives it its name. The temporary file is gone afterwards, whatever happens.</summary>
     internal static void Write(
         SafeFileHandle handle, string temporary, string path, string id, IMachineView view, MachineState? state, CaptureInfo info,
-        ArchiveWriterOptions? options, IProgress<ArchiveProgress>? progress, CancellationToken cancellation)
+        ArchiveWriterOptions? options, IProgress<ArchiveProgress>? progress, CancellationToken cancellation) =>
+        Write(handle, temporary, path, id, view, state, info, options, progress, cancellation, _ =>
+        {
+            File.Move(temporary, path, overwrite: false);
+            HostFiles.FlushDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            return true;
+        });
+
+    /// <summary>
+    /// Fills the open temporary file and has it on the disk; then <paramref name="publish"/>, told how long it is, gives it a
+    /// name, or does not and returns false. The temporary file is gone afterwards, whatever happens.
+    /// </summary>
+    internal static bool Write(
+        SafeFileHandle handle, string temporary, string path, string id, IMachineView view, MachineState? state, CaptureInfo info,
+        ArchiveWriterOptions? options, IProgress<ArchiveProgress>? progress, CancellationToken cancellation, Func<long, bool> publish)
     {
         ArgumentNullException.ThrowIfNull(view);
         ArgumentNullException.ThrowIfNull(info);
-        bool renamed = false;
+        bool published = false;
         try
         {
             var archive = new ArchiveInfo { Id = id, Writer = Signature, Capture = Bounded(info) };
@@ -87,9 +120,8 @@ public static class ArchiveWriter
             }
 
             RandomAccess.FlushToDisk(handle);
-            File.Move(temporary, path, overwrite: false);
-            renamed = true;
-            HostFiles.FlushDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            published = publish(RandomAccess.GetLength(handle));
+            return published;
         }
         catch (Exception e) when (e is UnauthorizedAccessException or (IOException and not ArchiveException))
         {
@@ -97,7 +129,7 @@ public static class ArchiveWriter
         }
         finally
         {
-            if (!renamed)
+            if (!published)
             {
                 TryDelete(temporary);
             }

@@ -28,7 +28,7 @@ public sealed record CaptureInfo
     /// <summary>What made it worth keeping.</summary>
     public required CaptureKind Kind { get; init; }
 
-    /// <summary>One line that names the crash.</summary>
+    /// <summary>One line that names the crash; the same for crashes alike, so that they can be counted.</summary>
     public required string Title { get; init; }
 
     /// <summary>The host's time at the capture.</summary>
@@ -42,6 +42,12 @@ public sealed record CaptureInfo
 
     /// <summary>The cause in words, for people.</summary>
     public string? Cause { get; init; }
+
+    /// <summary>The line a panicking kernel ended with, as it said it; null when it said none.</summary>
+    public string? PanicLine { get; init; }
+
+    /// <summary>The first line of the oops a panic came from; null when it came without one.</summary>
+    public string? Fault { get; init; }
 
     /// <summary>The guest's own report, or the end of its log.</summary>
     public string? PanicText { get; init; }
@@ -64,6 +70,17 @@ public sealed record CaptureInfo
     /// when the process id there is the task's.
     /// </summary>
     public int[]? RunningProcesses { get; init; }
+
+    /// <summary>
+    /// What was left out of the memory, by makedumpfile's bits (1 zeros, 2 cache, 4 cache with buffers, 8 processes' pages, 16
+    /// free ones); 0 for nothing. Kept in the file's own header.
+    /// </summary>
+    [JsonIgnore]
+    public int DumpLevel { get; init; }
+
+    /// <summary>The registers are not known: what was taken in had none, and those shown are all zeros but for the page tables.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool RegistersUnknown { get; init; }
 
     /// <summary>The machine's name.</summary>
     public string? MachineName { get; init; }

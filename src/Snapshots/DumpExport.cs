@@ -24,16 +24,17 @@ public enum ExportFormat
 public static class DumpExport
 {
     private const int ChunkBytes = 64 << 10;
+    private const ulong SharedZeros = 4 << 20;
     private const int HeaderSize = 64;
     private const int ProgramHeaderSize = 56;
 
-    // The count in the ELF header has 16 bits, and the kernel's image takes some of them a second time.
-    private const int MostSegments = 30_000;
+    /// <summary>Segments of an ELF file. The count in its header has 16 bits, and the kernel's image takes some of them a second time.</summary>
+    public const int MaximumSegments = 30_000;
 
     /// <summary>
-    /// Writes <paramref name="path"/>, which must not exist. With <paramref name="leaveOutZeros"/> an ELF file does not hold runs
-    /// of zeros of 64 KiB and more: its segments say that zeros follow. Throws <see cref="ArchiveException"/>, also for an
-    /// image that lacks pages.
+    /// Writes <paramref name="path"/>, which must not exist. With <paramref name="leaveOutZeros"/> an ELF file holds runs of
+    /// zeros of 64 KiB and more once: all segments of zeros show the same place of the file. Pages that a partial view lacks are no memory of an ELF
+    /// file's; a raw image cannot lack any. Throws <see cref="ArchiveException"/>.
     /// </summary>
     public static void Write(
         string path, IMachineView view, CaptureInfo info, ExportFormat format, bool leaveOutZeros = false,
@@ -52,7 +53,14 @@ public static class DumpExport
 
             using (SafeFileHandle handle = HostFiles.CreateNew(temporary))
             {
-                List<Segment> segments = format == ExportFormat.Elf && leaveOutZeros ? WithoutZeros(view) : [.. view.Ram.Select(r => new Segment(r.Start, r.Length, r.Length))];
+                List<Segment> segments = format == ExportFormat.Raw ? [.. view.Ram.Select(r => new Segment(r.Start, r.Length, false))]
+                    : leaveOutZeros ? WithoutZeros(view)
+                    : [.. Present(view).Select(r => new Segment(r.Start, r.Length, false))];
+                if (segments.Count > MaximumSegments)
+                {
+                    throw new ArchiveException($"{path}: the memory is in {segments.Count} pieces, and an ELF file has room for {MaximumSegments}: write it as kdump-compressed");
+                }
+
                 long length = format == ExportFormat.Elf ? WriteElf(handle, view, info, segments) : Place(segments, 0, raw: true);
                 WriteMemory(handle, view, segments, progress, cancellation);
                 RandomAccess.SetLength(handle, length);
@@ -111,37 +119,35 @@ public static class DumpExport
         Put16(bytes, 54, ProgramHeaderSize);
         Put16(bytes, 56, (ushort)count);
         int at = HeaderSize;
-        Header(4, 0, head, 0, 0, (ulong)notes.Length, (ulong)notes.Length);
+        Header(4, 0, head, 0, 0, (ulong)notes.Length);
         foreach (Segment segment in mapped)
         {
             (ulong linear, ulong physical, ulong bytesMapped) = image!.Value;
             ulong from = Math.Max(physical, segment.Start);
             ulong memory = Math.Min(physical + bytesMapped, segment.Start + segment.Length) - from;
-            ulong skipped = from - segment.Start;
-            Header(
-                1, 7, segment.Offset + (long)Math.Min(skipped, segment.Stored), linear + (from - physical), from,
-                Math.Min(memory, segment.Stored - Math.Min(skipped, segment.Stored)), memory);
+            Header(1, 7, segment.Offset + (long)(from - segment.Start), linear + (from - physical), from, memory);
         }
 
         ulong direct = KernelMaps.DirectMap(view);
         foreach (Segment segment in segments)
         {
-            Header(1, 7, segment.Offset, direct + segment.Start, segment.Start, segment.Stored, segment.Length);
+            Header(1, 7, segment.Offset, direct + segment.Start, segment.Start, segment.Length);
         }
 
         notes.CopyTo(bytes, head);
         RandomAccess.Write(handle, bytes, 0);
         return length;
 
-        void Header(int type, int flags, long offset, ulong address, ulong physical, ulong stored, ulong memory)
+        // As long in the file as in memory: makedumpfile 1.7.2 dies of segments that end in zeros the file does not have.
+        void Header(int type, int flags, long offset, ulong address, ulong physical, ulong size)
         {
             Put32(bytes, at, type);
             Put32(bytes, at + 4, flags);
             Put64(bytes, at + 8, (ulong)offset);
             Put64(bytes, at + 16, address);
             Put64(bytes, at + 24, physical);
-            Put64(bytes, at + 32, stored);
-            Put64(bytes, at + 40, memory);
+            Put64(bytes, at + 32, size);
+            Put64(bytes, at + 40, size);
             at += ProgramHeaderSize;
         }
     }
@@ -179,26 +185,33 @@ public static class DumpExport
     private static long Place(List<Segment> segments, long start, bool raw)
     {
         long end = start;
-        foreach (Segment segment in segments)
+        foreach (Segment segment in segments.Where(s => !s.IsZeros))
         {
             segment.Offset = raw ? (long)segment.Start : end;
-            end = segment.Offset + (long)segment.Stored;
+            end = segment.Offset + (long)segment.Length;
         }
 
-        return end;
+        // The zeros that all segments of zeros share: a hole behind everything else.
+        foreach (Segment segment in segments.Where(s => s.IsZeros))
+        {
+            segment.Offset = end;
+        }
+
+        return end + (long)segments.Where(s => s.IsZeros).Select(s => s.Length).DefaultIfEmpty().Max();
     }
 
     private static void WriteMemory(
         SafeFileHandle handle, IMachineView view, List<Segment> segments, IProgress<ArchiveProgress>? progress, CancellationToken cancellation)
     {
         byte[] chunk = new byte[ChunkBytes];
-        long total = segments.Sum(s => (long)s.Stored) / KdumpHeader.BlockSize, done = 0, written = 0;
-        foreach (Segment segment in segments)
+        List<Segment> stored = segments.FindAll(s => !s.IsZeros);
+        long total = stored.Sum(s => (long)s.Length) / KdumpHeader.BlockSize, done = 0, written = 0;
+        foreach (Segment segment in stored)
         {
-            for (ulong at = 0; at < segment.Stored; at += (ulong)ChunkBytes)
+            for (ulong at = 0; at < segment.Length; at += (ulong)ChunkBytes)
             {
                 cancellation.ThrowIfCancellationRequested();
-                Span<byte> bytes = Read(view, segment.Start + at, chunk.AsSpan(0, (int)Math.Min(ChunkBytes, segment.Stored - at)));
+                Span<byte> bytes = Read(view, segment.Start + at, chunk.AsSpan(0, (int)Math.Min(ChunkBytes, segment.Length - at)));
                 if (bytes.ContainsAnyExcept((byte)0))
                 {
                     RandomAccess.Write(handle, bytes, segment.Offset + (long)at);
@@ -211,31 +224,57 @@ public static class DumpExport
         }
     }
 
-    /// <summary>Runs of chunks that are not zeros, each with the zeros that follow it.</summary>
+    /// <summary>Runs of chunks that are zeros and runs that are not; when there are too many, zeros stay with what is before them.</summary>
     private static List<Segment> WithoutZeros(IMachineView view)
     {
         List<Segment> segments = [];
         byte[] chunk = new byte[ChunkBytes];
-        foreach (PhysicalRange range in view.Ram)
+        foreach (PhysicalRange range in Present(view))
         {
-            bool first = true;
+            Segment? last = null;
             for (ulong at = 0; at < range.Length; at += (ulong)ChunkBytes)
             {
                 Span<byte> bytes = Read(view, range.Start + at, chunk.AsSpan(0, (int)Math.Min(ChunkBytes, range.Length - at)));
-                bool zeros = !bytes.ContainsAnyExcept((byte)0);
-                Segment? last = first ? null : segments[^1];
-                if (last is null || (!zeros && last.Stored != last.Length && segments.Count < MostSegments))
+                bool zeros = !bytes.ContainsAnyExcept((byte)0) && (last is null || last.IsZeros || segments.Count < MaximumSegments / 2);
+                if (last is null || last.IsZeros != zeros || (zeros && last.Length >= SharedZeros))
                 {
-                    segments.Add(last = new Segment(range.Start + at, 0, 0));
-                    first = false;
+                    segments.Add(last = new Segment(range.Start + at, 0, zeros));
                 }
 
                 last.Length += (ulong)bytes.Length;
-                last.Stored = zeros ? last.Stored : last.Length;
             }
         }
 
         return segments;
+    }
+
+    /// <summary>RAM without the pages that a partial view lacks.</summary>
+    private static List<PhysicalRange> Present(IMachineView view)
+    {
+        if (view is not IPartialView partial)
+        {
+            return [.. view.Ram];
+        }
+
+        List<PhysicalRange> present = [];
+        foreach (PhysicalRange range in view.Ram)
+        {
+            ulong start = range.Start;
+            for (ulong at = range.Start, end = range.Start + range.Length; at <= end; at += KdumpHeader.BlockSize)
+            {
+                if (at == end || partial.IsLeftOut(at))
+                {
+                    if (at > start)
+                    {
+                        present.Add(new PhysicalRange(start, at - start));
+                    }
+
+                    start = at + KdumpHeader.BlockSize;
+                }
+            }
+        }
+
+        return present;
     }
 
     private static Span<byte> Read(IMachineView view, ulong address, Span<byte> destination)
@@ -252,13 +291,13 @@ public static class DumpExport
 
     private static void Put64(byte[] bytes, int offset, ulong value) => BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(offset), value);
 
-    private sealed class Segment(ulong start, ulong length, ulong stored)
+    private sealed class Segment(ulong start, ulong length, bool isZeros)
     {
         public ulong Start { get; } = start;
 
         public ulong Length { get; set; } = length;
 
-        public ulong Stored { get; set; } = stored;
+        public bool IsZeros { get; } = isZeros;
 
         public long Offset { get; set; }
     }

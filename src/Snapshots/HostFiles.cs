@@ -30,7 +30,7 @@ internal static partial class HostFiles
     /// <summary>Creates a file that must not exist.</summary>
     public static SafeFileHandle CreateNew(string path) => Open(path, ReadWrite | CreateFlag | ExclusiveFlag);
 
-    /// <summary>Opens for writing; creates what is not there.</summary>
+    /// <summary>Opens for reading and writing; creates what is not there.</summary>
     public static SafeFileHandle OpenOrCreate(string path) => Open(path, ReadWrite | CreateFlag);
 
     /// <summary>Locks the file for this open handle; false when another holds it, or the file system has no locks.</summary>

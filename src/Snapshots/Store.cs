@@ -126,13 +126,135 @@ public sealed class Store
         StoredArchive archive = Find(name);
         try
         {
+            using SafeFileHandle storeLock = TakeLock() ?? throw LockHeld();
             File.Delete(archive.Path);
             HostFiles.FlushDirectory(Directory);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is UnauthorizedAccessException or (IOException and not ArchiveException))
         {
             throw new ArchiveException($"{archive.Path}: cannot be removed: {e.Message}", e);
         }
+    }
+
+    /// <summary>
+    /// Writes an archive again that was written in haste, as small as it can be, in place of itself: whoever has it open keeps
+    /// reading the one before. Returns it as it then is, the same when nothing was won; null when it was removed meanwhile.
+    /// Throws what <see cref="Write(Snapshot, ArchiveWriterOptions?, IProgress{ArchiveProgress}?, CancellationToken)"/>
+    /// throws, and then it is as it was.
+    /// </summary>
+    public StoredArchive? Shrink(string id, CancellationToken cancellation = default)
+    {
+        string path = PathOf(id), temporary = TemporaryOf(id);
+        if (StoredArchive.TryRead(path) is not { State: ArchiveState.Whole } before)
+        {
+            return null;
+        }
+
+        using ArchiveReader reader = ArchiveReader.Open(path);
+        using (SafeFileHandle handle = CreateTemporary(id))
+        {
+            ArchiveWriter.Write(
+                handle, temporary, path, id, reader, reader.SavedState, reader.Info.Capture, new ArchiveWriterOptions { Thorough = true }, null, cancellation,
+                length =>
+                {
+                    if (length >= before.Bytes)
+                    {
+                        return false;
+                    }
+
+                    // Under the lock, since what was removed must not come back.
+                    using SafeFileHandle storeLock = TakeLock() ?? throw LockHeld();
+                    if (!File.Exists(path))
+                    {
+                        return false;
+                    }
+
+                    File.Move(temporary, path, overwrite: true);
+                    HostFiles.FlushDirectory(Directory);
+                    return true;
+                });
+        }
+
+        return StoredArchive.TryRead(path);
+    }
+
+    /// <summary>
+    /// Removes what the rules do not keep, remembering that it was there, and returns what was removed. It is noted first; only
+    /// where the disk is too full for that, one goes before. Throws <see cref="ArchiveException"/>.
+    /// </summary>
+    public IReadOnlyList<StoredArchive> Prune(KeepRules rules)
+    {
+        ArgumentNullException.ThrowIfNull(rules);
+        List<StoredArchive> removed = [];
+        try
+        {
+            if (rules.KeepAll || rules.Surplus(List()).Count == 0)
+            {
+                return removed;
+            }
+
+            using SafeFileHandle storeLock = TakeLock() ?? throw LockHeld();
+
+            // Looked at again: what another process pruned meanwhile is not there any more.
+            IReadOnlyList<StoredArchive> surplus = rules.Surplus(List());
+            try
+            {
+                Note(surplus);
+            }
+            catch (IOException) when (surplus.Count > 0)
+            {
+                // A full disk has no room for the note either, until something is removed.
+                File.Delete(surplus[^1].Path);
+                Note(surplus);
+            }
+
+            foreach (StoredArchive archive in surplus)
+            {
+                File.Delete(archive.Path);
+                removed.Add(archive);
+            }
+
+            HostFiles.FlushDirectory(Directory);
+            return removed;
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or (IOException and not ArchiveException))
+        {
+            throw new ArchiveException($"{Directory}: the store cannot be pruned: {e.Message}", e);
+        }
+    }
+
+    /// <summary>
+    /// How often each title was seen, the pruned ones counted too: those of <paramref name="archives"/>, which this store
+    /// listed. A machine's name restricts what is counted to that machine.
+    /// </summary>
+    public IReadOnlyDictionary<string, TitleCount> Count(IReadOnlyList<StoredArchive> archives, string? machine = null)
+    {
+        ArgumentNullException.ThrowIfNull(archives);
+        Dictionary<string, TitleCount> counts = [];
+        HashSet<string> present = [];
+        foreach (StoredArchive archive in archives)
+        {
+            present.Add(archive.Id);
+            if (machine is null || archive.Info?.Capture.MachineName == machine)
+            {
+                Add(archive.Title, 1, archive.Time, archive.Time);
+            }
+        }
+
+        foreach (PrunedCrash pruned in new PruneLog(Directory).Read())
+        {
+            if ((pruned.Id is null || present.Add(pruned.Id)) && (machine is null || pruned.Machine == machine))
+            {
+                Add(pruned.Title, pruned.Count, pruned.First, pruned.Last);
+            }
+        }
+
+        return counts;
+
+        void Add(string title, long count, DateTimeOffset first, DateTimeOffset last) => counts[title] =
+            counts.TryGetValue(title, out TitleCount? known)
+                ? new TitleCount(title, known.Count + count, first < known.First ? first : known.First, last > known.Last ? last : known.Last)
+                : new TitleCount(title, count, first, last);
     }
 
     internal static string IdOf(string path) => Path.GetFileNameWithoutExtension(path);
@@ -170,8 +292,7 @@ public sealed class Store
             CreateDirectory();
 
             // Under the store's lock: a file just made, not yet locked, must not look like a dead writer's.
-            using SafeFileHandle storeLock = TakeLock() ?? throw new ArchiveException(
-                $"{Path.Combine(Directory, LockName)}: another process has held the store's lock for {LockPatience.TotalSeconds} seconds");
+            using SafeFileHandle storeLock = TakeLock() ?? throw LockHeld();
             for (int attempt = 0; attempt < IdAttempts; attempt++)
             {
                 string id = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(IdBytes));
@@ -191,6 +312,27 @@ public sealed class Store
         }
 
         throw new ArchiveException($"{Directory}: no free id was found");
+    }
+
+    private void Note(IReadOnlyList<StoredArchive> surplus) => new PruneLog(Directory).Add(surplus, id => File.Exists(PathOf(id)));
+
+    private ArchiveException LockHeld() => new(
+        $"{Path.Combine(Directory, LockName)}: another process has held the store's lock for {LockPatience.TotalSeconds} seconds");
+
+    /// <summary>The temporary file of an archive that is there, locked for as long as the handle is open.</summary>
+    private SafeFileHandle CreateTemporary(string id)
+    {
+        try
+        {
+            using SafeFileHandle storeLock = TakeLock() ?? throw LockHeld();
+            SafeFileHandle handle = HostFiles.CreateNew(TemporaryOf(id));
+            _ = HostFiles.TryLock(handle);
+            return handle;
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or (IOException and not ArchiveException))
+        {
+            throw new ArchiveException($"{Directory}: the store cannot be written: {e.Message}", e);
+        }
     }
 
     private void CreateDirectory()

@@ -22,7 +22,7 @@ public sealed class ProgramTests
         using Process list = Start(["ls", "--json", "--store", store]);
         using JsonDocument listed = await JsonDocument.ParseAsync(list.StandardOutput.BaseStream, cancellationToken: TestContext.Current.CancellationToken);
         JsonElement archive = Assert.Single(listed.RootElement.EnumerateArray());
-        Assert.Equal("Kernel panic - not syncing: sysrq triggered crash", archive.GetProperty("title").GetString());
+        Assert.Equal("kernel panic: sysrq triggered crash in sysrq_handle_crash", archive.GetProperty("title").GetString());
         Assert.Equal("whole", archive.GetProperty("state").GetString());
 
         using Process verify = Start(["verify", "latest", "--store", store]);

@@ -23,4 +23,14 @@ public class KeepRulesTests
         var rules = new KeepRules { Archives = archives < 0 ? null : archives, Bytes = bytes < 0 ? null : bytes, CollapseTitles = titles };
         Assert.Equal(expected, string.Join(' ', rules.Surplus(all).Select(a => a.Id)));
     }
+
+    [Theory]
+    [InlineData(5, 100L, 4, 70L)]
+    [InlineData(1, 10L, 1, 0L)]
+    public void Before_another_comes_there_must_be_room_for_it(int archives, long bytes, int archivesBefore, long bytesBefore)
+    {
+        KeepRules rules = new KeepRules { Archives = archives, Bytes = bytes, CollapseTitles = true }.WithOneMore(30);
+        Assert.Equal((archivesBefore, bytesBefore, true), (rules.Archives!.Value, rules.Bytes!.Value, rules.CollapseTitles));
+        Assert.True(new KeepRules().WithOneMore(30).KeepAll);
+    }
 }

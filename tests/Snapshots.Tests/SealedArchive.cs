@@ -59,22 +59,21 @@ internal sealed class SealedArchive
 
         var head = new XxHash3();
         head.Append(Bytes.AsSpan(0, layout - 20));
-        head.Append(Bytes.AsSpan(layout + 96, Descriptors - layout - 96));
-        PutLong(layout + 16 + 64, (long)head.GetCurrentHashAsUInt64());
-        PutLong(layout + 8, (long)XxHash3.HashToUInt64(Bytes.AsSpan(layout + 16, 80)));
+        head.Append(Bytes.AsSpan(layout + 80, Descriptors - layout - 80));
+        PutLong(layout + 16 + 56, (long)head.GetCurrentHashAsUInt64());
+        PutLong(layout + 8, (long)XxHash3.HashToUInt64(Bytes.AsSpan(layout + 16, 64)));
     }
 
     /// <summary>Computes the checksum of the page with descriptor number <paramref name="index"/> again.</summary>
     public void ResealPage(int index, long frame)
     {
         int descriptor = Descriptors + (index * 24);
-        byte[] record = new byte[40];
+        byte[] record = new byte[32];
         BinaryPrimitives.WriteInt64LittleEndian(record, frame);
-        Bytes.AsSpan(descriptor, 24).CopyTo(record.AsSpan(8));
+        Bytes.AsSpan(descriptor, 16).CopyTo(record.AsSpan(8));
         ulong block = XxHash3.HashToUInt64(Bytes.AsSpan((int)Long(descriptor), Int(descriptor + 8)));
-        BinaryPrimitives.WriteUInt64LittleEndian(record.AsSpan(32), block);
-        int pages = (int)Long(Note(3) + 16 + 16);
-        PutLong(Bytes.Length - (8 * (pages - index)), (long)XxHash3.HashToUInt64(record));
+        BinaryPrimitives.WriteUInt64LittleEndian(record.AsSpan(24), block);
+        PutLong(descriptor + 16, (long)XxHash3.HashToUInt64(record));
     }
 
     private static int Padded(int size) => (size + 3) & ~3;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 
 namespace Snapshots.Tests;
 
@@ -8,54 +9,127 @@ public class StoreCrashTests : IDisposable
 {
     private const string WriterVariable = "GDBSTUB_TEST_STORE_WRITER";
 
+    private static readonly string[] Titles = ["one", "two", "three"];
+
     private readonly TemporaryDirectory directory = new();
 
     public void Dispose() => directory.Dispose();
 
-    /// <summary>With the variable set this program is no test run but a writer that fills a store until it is killed.</summary>
+    /// <summary>With the variable set this program is no test run but one that writes, imports and prunes in a store until it is killed.</summary>
     [ModuleInitializer]
-    internal static void WriteUntilKilled()
+    internal static void WorkUntilKilled()
     {
         if (Environment.GetEnvironmentVariable(WriterVariable) is not { Length: > 0 } path)
         {
             return;
         }
 
-        using Snapshot snapshot = Samples.Snapshot(4 << 20);
+        Snapshot[] snapshots = [.. Titles.Select(title => Samples.Snapshot(1 << 20, info: Samples.Info(title)))];
+        string dump = Path.Combine(Path.GetDirectoryName(path)!, $"dump-{Environment.ProcessId}");
+        DumpExport.Write(dump, snapshots[0], snapshots[0].Info, ExportFormat.Elf);
         var store = Store.Open(path);
-        while (true)
+        for (int turn = 0; ; turn++)
         {
-            Console.WriteLine(store.Write(snapshot).Id);
+            if (turn % 4 == 3)
+            {
+                store.Prune(new KeepRules { Archives = 12, CollapseTitles = true });
+                continue;
+            }
+
+            using IMachineImage image = ImageFile.Open(dump);
+            Console.WriteLine(turn % 4 == 2
+                ? store.Write(image, null, image.Capture with { Title = "imported" }).Id
+                : store.Write(snapshots[turn % Titles.Length]).Id);
         }
     }
 
     [Fact]
-    public async Task Kill_9_at_any_moment_leaves_only_whole_archives_and_loses_none_that_was_reported()
+    public async Task Kill_9_at_a_hundred_moments_leaves_only_whole_archives_and_loses_none_that_was_reported()
     {
         var order = new Random(11);
-        List<string> reported = [];
-        for (int round = 0; round < 12; round++)
+        string path = directory.File("store");
+        HashSet<string> reported = [];
+        int interrupted = 0;
+        for (int round = 0; round < 50; round++)
         {
-            var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "Snapshots.Tests")) { RedirectStandardOutput = true };
-            start.Environment[WriterVariable] = directory.Path;
-            using Process writer = Process.Start(start)!;
+            // Two at a time, on the same store.
+            Process[] workers = [.. Enumerable.Range(0, 2).Select(_ => StartWorker(path))];
 
             // One archive for sure, then somewhere in the middle of what follows.
-            reported.Add((await writer.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken))!);
-            await Task.Delay(order.Next(0, 60), TestContext.Current.CancellationToken);
-            writer.Kill();
-            reported.AddRange((await writer.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken))
-                .Split('\n').Where(line => line.Length == 10));
-            await writer.WaitForExitAsync(TestContext.Current.CancellationToken);
+            foreach (Process worker in workers)
+            {
+                reported.Add((await worker.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken))!);
+            }
+
+            foreach (Process worker in workers)
+            {
+                await Task.Delay(order.Next(0, 40), TestContext.Current.CancellationToken);
+                worker.Kill();
+                reported.UnionWith((await worker.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken))
+                    .Split('\n').Where(line => line.Length == 10));
+                await worker.WaitForExitAsync(TestContext.Current.CancellationToken);
+                worker.Dispose();
+            }
+
+            interrupted += Directory.GetFiles(path, ".*.partial").Length > 0 ? 1 : 0;
         }
 
-        Assert.NotEmpty(Directory.GetFiles(directory.Path, ".*.partial")); // or nothing was ever interrupted
-        var store = Store.Open(directory.Path);
-        Assert.Empty(Directory.GetFiles(directory.Path, ".*.partial"));
+        Assert.InRange(interrupted, 10, 50); // or nothing was ever interrupted
+        var store = Store.Open(path);
+        Assert.Empty(Directory.GetFiles(path, ".*.partial"));
         IReadOnlyList<StoredArchive> archives = store.List();
         Assert.All(archives, a => Assert.Equal(ArchiveState.Whole, a.State));
         Assert.All(archives, a => Assert.True(ArchiveVerifier.Verify(a.Path, cancellation: TestContext.Current.CancellationToken).IsWhole));
-        Assert.Empty(reported.Except(archives.Select(a => a.Id)));
+
+        // What is not there any more was pruned, and is noted; and each crash counts once.
+        HashSet<string> known = [.. archives.Select(a => a.Id), .. File.ReadLines(Path.Combine(path, ".pruned")).SelectMany(IdsOf)];
+        Assert.Empty(reported.Except(known));
+        Assert.Equal(known.Count, store.Count(archives).Values.Sum(count => count.Count));
+        Assert.InRange(archives.Count, 1, 12 + 100);
+        Assert.True(known.Count > archives.Count, "nothing was pruned");
+        store.Prune(new KeepRules { Archives = 12, CollapseTitles = true });
+        Assert.InRange(store.List().Count, 4, 8); // the first and the last of four titles
+        Assert.Equal(known.Count, store.Count(store.List()).Values.Sum(count => count.Count));
+    }
+
+    [Fact]
+    public async Task A_full_disk_can_still_be_pruned_and_an_export_to_it_leaves_nothing()
+    {
+        string mount = directory.File("full");
+        Directory.CreateDirectory(mount);
+        if (await RunAsync("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", mount) != 0)
+        {
+            Assert.Skip("a small file system cannot be mounted here (it takes root)");
+        }
+
+        try
+        {
+            using Snapshot snapshot = Samples.Snapshot(1 << 20);
+            var store = Store.Open(mount);
+            for (int i = 0; i < 4; i++)
+            {
+                store.Write(snapshot, cancellation: TestContext.Current.CancellationToken);
+            }
+
+            Assert.Contains("No space left on device", Assert.Throws<IOException>(() => Fill(Path.Combine(mount, "filler"))).Message, StringComparison.Ordinal);
+
+            foreach (ExportFormat format in Enum.GetValues<ExportFormat>())
+            {
+                string dump = Path.Combine(mount, "dump");
+                Assert.Contains("No space left on device", Assert.Throws<ArchiveException>(
+                    () => DumpExport.Write(dump, snapshot, snapshot.Info, format, cancellation: TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
+                Assert.DoesNotContain(Directory.GetFiles(mount), file => Path.GetFileName(file).StartsWith("dump", StringComparison.Ordinal));
+            }
+
+            Assert.Equal(3, store.Prune(new KeepRules { Archives = 1 }).Count);
+            Assert.Equal(4, store.Count(store.List()).Values.Single().Count);
+            store.Write(snapshot, cancellation: TestContext.Current.CancellationToken);
+            Assert.Equal(5, store.Count(store.List()).Values.Single().Count);
+        }
+        finally
+        {
+            await RunAsync("umount", mount);
+        }
     }
 
     [Fact]
@@ -118,6 +192,37 @@ public class StoreCrashTests : IDisposable
         finally
         {
             await RunAsync("umount", mount);
+        }
+    }
+
+    private static void Fill(string path)
+    {
+        using var filler = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
+        byte[] block = new byte[4096];
+        while (true)
+        {
+            filler.Write(block);
+        }
+    }
+
+    private static Process StartWorker(string path)
+    {
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "Snapshots.Tests")) { RedirectStandardOutput = true };
+        start.Environment[WriterVariable] = path;
+        return Process.Start(start)!;
+    }
+
+    // A line cut short has no ids that count.
+    private static IEnumerable<string> IdsOf(string line)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(line);
+            return [document.RootElement.GetProperty("id").GetString()!];
+        }
+        catch (JsonException)
+        {
+            return [];
         }
     }
 

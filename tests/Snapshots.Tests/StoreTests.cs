@@ -1,3 +1,5 @@
+using Emulator.Memory;
+
 namespace Snapshots.Tests;
 
 public class StoreTests : IDisposable
@@ -191,6 +193,124 @@ public class StoreTests : IDisposable
         await cleaner;
 
         Assert.Equal(written.SelectMany(i => i).Order(), Store.Open(StorePath).List().Select(a => a.Id).Order());
+    }
+
+    [Fact]
+    public void Pruned_archives_are_counted_once_however_often_and_wherever_the_pruning_was_broken_off()
+    {
+        var store = Store.Open(StorePath);
+        StoredArchive[] alike = [.. Enumerable.Range(0, 6).Select(i => Write(store, "alike", 1000 + i))];
+        Write(store, "other", 500);
+        byte[] middle = File.ReadAllBytes(alike[3].Path);
+        Assert.Equal(4, store.Prune(new KeepRules { CollapseTitles = true }).Count);
+        Assert.Empty(store.Prune(new KeepRules { CollapseTitles = true }));
+
+        // Killed between the note and the removal: it is there, and noted.
+        File.WriteAllBytes(alike[3].Path, middle);
+        Check(6);
+        Assert.Equal(alike[3].Id, Assert.Single(store.Prune(new KeepRules { CollapseTitles = true })).Id);
+        Check(6);
+
+        // Killed in the middle of a note.
+        string log = Path.Combine(StorePath, ".pruned");
+        File.WriteAllBytes(log, File.ReadAllBytes(log)[..^20]);
+        Check(6); // alike[3] is noted twice, the second time in half
+        Write(store, "alike", 2000);
+        Assert.Single(store.Prune(new KeepRules { CollapseTitles = true }));
+        Check(7);
+
+        void Check(int expected)
+        {
+            TitleCount count = Store.Open(StorePath).Count(store.List())["alike"];
+            Assert.Equal(expected, count.Count);
+            Assert.Equal(DateTimeOffset.FromUnixTimeSeconds(1000), count.First);
+            Assert.Equal(1, store.Count(store.List())["other"].Count);
+        }
+    }
+
+    [Fact]
+    public void A_long_log_of_what_was_pruned_is_summed_up_and_counts_the_same()
+    {
+        var store = Store.Open(StorePath);
+        string log = Path.Combine(StorePath, ".pruned");
+        Write(store, "alike", 3000);
+        using (StreamWriter writer = File.CreateText(log))
+        {
+            for (int i = 0; i < 10_000; i++)
+            {
+                writer.Write($$"""{"id":"{{i:x10}}","title":"{{(i % 4 == 0 ? "alike" : $"title {i % 5000}")}}","machine":"m","count":1,"first":"2026-05-01T12:00:00+00:00","last":"2026-05-01T12:00:00+00:00"}""" + "\n");
+            }
+
+            writer.Write("this is no line\n{}\n");
+        }
+
+        Assert.Equal(2501, store.Count(store.List())["alike"].Count);
+        Write(store, "alike", 3001);
+        Write(store, "alike", 3002);
+        Assert.Single(store.Prune(new KeepRules { CollapseTitles = true }));
+        Assert.Equal(2503, store.Count(store.List())["alike"].Count);
+        Assert.InRange(new FileInfo(log).Length, 1000, ArchiveLimits.PruneLogBytes / 2);
+        Assert.InRange(File.ReadLines(log).Count(), 100, ArchiveLimits.PrunedTitles + 1);
+    }
+
+    [Fact]
+    public void A_machine_is_pruned_without_regard_to_others()
+    {
+        var store = Store.Open(StorePath);
+        foreach (string machine in (string[])["one", "two", "one", "two", "one"])
+        {
+            using Snapshot snapshot = Samples.Snapshot(64 << 10, info: Samples.Info("alike", 1000) with { MachineName = machine });
+            store.Write(snapshot, cancellation: Cancellation);
+        }
+
+        Assert.Equal(2, store.Prune(new KeepRules { Archives = 1, Machine = "one" }).Count);
+        Assert.Equal(["one", "two", "two"], store.List().Select(a => a.Info!.Capture.MachineName!).Order());
+        Assert.Equal((3, 2), (store.Count(store.List(), "one")["alike"].Count, store.Count(store.List(), "two")["alike"].Count));
+    }
+
+    [Fact]
+    public void An_archive_written_in_haste_is_made_smaller_and_is_the_same()
+    {
+        var store = Store.Open(StorePath);
+        using GuestMemory memory = Code();
+        using var snapshot = new Snapshot(memory.Freeze(), Samples.State(2), Samples.Info());
+        StoredArchive before = store.Write(snapshot, new ArchiveWriterOptions { Thorough = false }, cancellation: Cancellation);
+        using ArchiveReader open = ArchiveReader.Open(before.Path);
+        StoredArchive after = store.Shrink(before.Id, Cancellation)!;
+
+        Assert.InRange(after.Bytes, 1, before.Bytes - 1);
+        Assert.Equal(before with { Bytes = after.Bytes, Info = after.Info }, after);
+        Assert.True(ArchiveVerifier.Verify(after.Path, cancellation: Cancellation).IsWhole);
+        using ArchiveReader now = ArchiveReader.Open(after.Path);
+        Assert.Equal(open.Info with { Capture = now.Info.Capture }, now.Info);
+        Assert.Equal(snapshot.Info.Vmcoreinfo, now.Capture.Vmcoreinfo);
+        Assert.Equal(snapshot.State.Vcpus[1].Gpr, now.State.Vcpus[1].Gpr);
+        byte[] one = new byte[4096], other = new byte[4096];
+        for (ulong at = 0; at < 0xA0000; at += 4096)
+        {
+            Assert.Equal(4096, open.ReadPhysical(at, one));
+            Assert.Equal(4096, now.ReadPhysical(at, other));
+            Assert.Equal(one, other);
+        }
+
+        Assert.Equal(after.Bytes, store.Shrink(before.Id, Cancellation)!.Bytes);
+        store.Remove(before.Id);
+        Assert.Null(store.Shrink(before.Id, Cancellation));
+        Assert.Empty(store.List());
+        Assert.Empty(Directory.GetFiles(StorePath, ".*.partial"));
+    }
+
+    // Our own code: what zstd at its fastest leaves large and zlib does not.
+    private static unsafe GuestMemory Code()
+    {
+        byte[] code = File.ReadAllBytes(typeof(Store).Assembly.Location);
+        var memory = new GuestMemory(1 << 20);
+        for (int page = 0; page < Math.Min(code.Length / 4096, 128); page++)
+        {
+            code.AsSpan(page * 4096, 4096).CopyTo(new Span<byte>(memory.WritePage((ulong)page), 4096));
+        }
+
+        return memory;
     }
 
     private static StoredArchive Write(Store store, string title, long seconds)

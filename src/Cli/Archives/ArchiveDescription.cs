@@ -28,6 +28,15 @@ internal sealed record ArchiveDescription
     /// <summary>What made it worth keeping: "panic", "panic-without-reset", "triple-fault", "request", "import".</summary>
     public string? Kind { get; init; }
 
+    /// <summary>How many crashes of this title the store has seen, those it no longer has included; only `ls` tells.</summary>
+    public long? Count { get; init; }
+
+    /// <summary>The line a panicking kernel ended with, as it said it.</summary>
+    public string? PanicLine { get; init; }
+
+    /// <summary>The first line of the oops the panic came from.</summary>
+    public string? Fault { get; init; }
+
     /// <summary>The machine's name.</summary>
     public string? Name { get; init; }
 
@@ -74,6 +83,8 @@ internal sealed record ArchiveDescription
             State = archive.State == ArchiveState.Whole ? "whole" : "damaged",
             Path = archive.Path,
             Kind = capture is null ? null : KindOf(capture.Kind),
+            PanicLine = capture?.PanicLine,
+            Fault = capture?.Fault,
             Name = capture?.MachineName,
             Release = capture?.GuestRelease,
             BuildId = capture?.BuildId,
@@ -123,4 +134,5 @@ internal sealed record ArchiveDescription
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, WriteIndented = true)]
 [JsonSerializable(typeof(ArchiveDescription))]
 [JsonSerializable(typeof(ArchiveDescription[]))]
+[JsonSerializable(typeof(TitleGroup[]))]
 internal sealed partial class ArchiveDescriptionJson : JsonSerializerContext;

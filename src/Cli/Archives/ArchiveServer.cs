@@ -31,7 +31,7 @@ internal sealed partial class ArchiveServer : IAsyncDisposable
     public static ArchiveServer Start(
         string path, ulong? rawBase, string storeDirectory, bool resume, KernelSymbols kernels, GdbEndpoint endpoint, bool expose, ILogger logger)
     {
-        IMachineImage image = DumpDescription.Open(path, rawBase);
+        IMachineImage image = CrashAnalysis.Open(path, rawBase);
         try
         {
             CheckDebugFile(image, kernels);

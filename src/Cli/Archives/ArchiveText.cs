@@ -7,64 +7,52 @@ namespace Cli.Archives;
 internal static class ArchiveText
 {
     /// <summary>A table, newest first, with a line of headings; nothing for an empty store.</summary>
-    public static string Table(IReadOnlyList<ArchiveDescription> archives)
+    public static string Table(IReadOnlyList<ArchiveDescription> archives) => Table(
+        ["ID", "TIME", ">SIZE", "STATE", "MACHINE", "RELEASE", ">COUNT", "TITLE"],
+        archives.Select(archive => (string[])
+        [
+            archive.Id, Time(archive.Time), Size(archive.Bytes), archive.State, archive.Name ?? "-", archive.Release ?? "-",
+            archive.Count?.ToString(CultureInfo.InvariantCulture) ?? "-", archive.Title,
+        ]));
+
+    /// <summary>A table of crashes alike, those with the newest first.</summary>
+    public static string Table(IReadOnlyList<TitleGroup> groups) => Table(
+        [">COUNT", "FIRST", "LAST", "NEWEST", "TITLE"],
+        groups.Select(group => (string[])
+            [group.Count.ToString(CultureInfo.InvariantCulture), Time(group.First), Time(group.Last), group.Archives[0], group.Title]));
+
+    /// <summary>Columns as wide as they must be; a heading that begins with &gt; has its column to the right. The last one may be of any length.</summary>
+    public static string Table(string[] headings, IEnumerable<string[]> rows)
     {
-        var text = new StringBuilder();
-        if (archives.Count > 0)
+        string[][] cells = [.. rows.Select(row => row.Select(Printable).ToArray())];
+        if (cells.Length == 0)
         {
-            int width = Math.Max(2, archives.Max(archive => archive.Id.Length));
-            text.AppendLine($"{"ID".PadRight(width)}  {"TIME",-19}  {"SIZE",9}  {"STATE",-7}  TITLE");
-            foreach (ArchiveDescription archive in archives)
-            {
-                text.AppendLine(string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{archive.Id.PadRight(width)}  {archive.Time.ToLocalTime():yyyy-MM-dd HH:mm:ss}  {Size(archive.Bytes),9}  {archive.State,-7}  {Printable(archive.Title)}"));
-            }
+            return "";
         }
 
-        return text.ToString();
-    }
-
-    /// <summary>Everything known of one.</summary>
-    public static string Details(ArchiveDescription archive)
-    {
+        int[] widths = [.. headings.Select((heading, i) => Math.Max(heading.TrimStart('>').Length, cells.Max(row => row[i].Length)))];
         var text = new StringBuilder();
-        Line("id", archive.Id);
-        Line("title", archive.Title);
-        Line("state", archive.State);
-        Line("time", archive.Time.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss zzz", CultureInfo.InvariantCulture));
-        Line("file", archive.Path);
-        Line("size", string.Create(CultureInfo.InvariantCulture, $"{archive.Bytes} ({Size(archive.Bytes)})"));
-        Line("kind", archive.Kind);
-        Line("cause", archive.Cause);
-        Line("machine", archive.Name);
-        Line("memory", archive.MemoryBytes is { } memory ? Arguments.MemorySize.Format(memory) : null);
-        Line("guest time", archive.Nanoseconds is { } time ? string.Create(CultureInfo.InvariantCulture, $"{time / 1e9:F6} s") : null);
-        Line("vcpu", archive.Vcpu?.ToString(CultureInfo.InvariantCulture));
-        Line("release", archive.Release);
-        Line("build id", archive.BuildId);
-        Line("kaslr", archive.KernelOffset);
-        Line("command line", archive.CommandLine);
-        Line("written by", archive.Writer);
-        if (!string.IsNullOrEmpty(archive.PanicText))
+        Line([.. headings.Select(heading => heading.TrimStart('>'))]);
+        foreach (string[] row in cells)
         {
-            text.AppendLine();
-            foreach (string line in archive.PanicText.TrimEnd('\n').Split('\n'))
-            {
-                text.AppendLine(Printable(line));
-            }
+            Line(row);
         }
 
         return text.ToString();
 
-        void Line(string name, string? value)
+        void Line(string[] row)
         {
-            if (!string.IsNullOrEmpty(value))
+            for (int i = 0; i < row.Length - 1; i++)
             {
-                text.AppendLine($"{name + ":",-14}{Printable(value)}");
+                text.Append(headings[i][0] == '>' ? row[i].PadLeft(widths[i]) : row[i].PadRight(widths[i])).Append("  ");
             }
+
+            text.Append(row[^1]).Append('\n');
         }
     }
+
+    /// <summary>A time as people read it, by this host's zone.</summary>
+    public static string Time(DateTimeOffset time) => time.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
 
     /// <summary>A length in the unit that suits it.</summary>
     public static string Size(long bytes) => bytes switch

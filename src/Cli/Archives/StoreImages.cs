@@ -15,7 +15,7 @@ internal sealed class StoreImages(Store store, string? file = null, ulong? rawBa
         List<StoredImage> images = [];
         if (file is not null && Find(file) is null)
         {
-            using IMachineImage image = DumpDescription.Open(file, rawBase);
+            using IMachineImage image = CrashAnalysis.Open(file, rawBase);
             images.Add(new StoredImage(file, image.Capture.Title, image.Capture.HostTime));
         }
 
@@ -30,7 +30,7 @@ internal sealed class StoreImages(Store store, string? file = null, ulong? rawBa
     /// <inheritdoc/>
     public OpenedImage Open(string id)
     {
-        IMachineImage image = id == file ? DumpDescription.Open(file, rawBase) : ArchiveReader.Open(store.Find(id).Path);
+        IMachineImage image = id == file ? CrashAnalysis.Open(file, rawBase) : ArchiveReader.Open(store.Find(id).Path);
         return new OpenedImage(new OverlayView(image, owns: true), new GuestInformation(() => image.Capture));
     }
 

@@ -28,6 +28,21 @@ internal sealed class KernelChoices
         command.Add(threads);
     }
 
+    /// <summary>The same choices as arguments for another of our commands.</summary>
+    public IReadOnlyList<string> Arguments(ParseResult parsed)
+    {
+        List<string> arguments = [];
+        foreach (Option<string?> option in (Option<string?>[])[vmlinux, threads])
+        {
+            if (parsed.GetValue(option) is { } value)
+            {
+                arguments.AddRange([option.Name, value]);
+            }
+        }
+
+        return arguments;
+    }
+
     /// <summary>What was chosen. A file that cannot be any kernel's debug file is refused here.</summary>
     public KernelSymbols Read(ParseResult parsed)
     {

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Cli.Archives;
-using Emulator;
 using Snapshots;
 
 namespace Cli.Commands;
@@ -8,8 +7,6 @@ namespace Cli.Commands;
 /// <summary>gdbstub import: takes a dump somebody else wrote, or an archive from elsewhere, into the store.</summary>
 internal sealed class ImportCommand : Command, IExample
 {
-    private const ulong PageSize = 4096;
-
     private readonly Argument<string> file = new("FILE")
     {
         Description = "An ELF vmcore, a kdump-compressed file (flattened or not), LiME, VMware's vmss or vmem, or with --raw-base plain RAM",
@@ -34,27 +31,11 @@ internal sealed class ImportCommand : Command, IExample
 
     private static void Import(string path, ulong? rawBase, string directory)
     {
-        using IMachineImage image = DumpDescription.Open(path, rawBase);
-        CheckComplete(image);
-        CaptureInfo capture = DumpDescription.Complete(image);
+        using IMachineImage image = CrashAnalysis.Open(path, rawBase);
+        CaptureInfo capture = CrashAnalysis.Complete(image);
         StoredArchive? archive = null;
         ProgressBar.ShowIfPossible("importing", progress => archive = Store.Open(directory).Write(
             image, (image as ArchiveReader)?.SavedState, capture, progress: new ArchiveShare(progress)));
         Console.Out.WriteLine($"imported {archive!.Id}: {ArchiveText.Printable(archive.Title)}");
-    }
-
-    // An archive has all of RAM. Zeros in place of what is not known would be a lie that nobody sees later.
-    private static void CheckComplete(IMachineImage image)
-    {
-        foreach (PhysicalRange range in image.Ram)
-        {
-            for (ulong at = range.Start; at < range.Start + range.Length; at += PageSize)
-            {
-                if (image.IsLeftOut(at))
-                {
-                    throw new UserError($"{image.Path}: pages were filtered out of this dump (the first at 0x{at:x}), and an archive has them all: use it as it is, with 'gdbstub serve {image.Path}'");
-                }
-            }
-        }
     }
 }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Cli.Archives;
-using Cli.Arguments;
 using Snapshots;
 
 namespace Cli.Commands;
@@ -8,9 +7,8 @@ namespace Cli.Commands;
 /// <summary>gdbstub prune: removes what the store need not keep.</summary>
 internal sealed class PruneCommand : Command, IExample
 {
-    private readonly Option<string?> keep = new("--keep") { Description = "Keep so many of the newest", HelpName = "n" };
-    private readonly Option<string?> keepBytes = new("--keep-bytes") { Description = "Keep the newest that fit into so much together, for example 2G", HelpName = "size" };
-    private readonly Option<bool> perTitle = new("--keep-per-title") { Description = "Keep only the first and the last of those with the same title" };
+    private readonly KeepOptions keep = new();
+    private readonly Option<string?> machine = new("--machine") { Description = "Only of the machine with this name", HelpName = "name" };
     private readonly Option<bool> dryRun = new("--dry-run") { Description = "Only say what would go" };
     private readonly Option<string?> store = CommonOptions.Store();
 
@@ -18,20 +16,14 @@ internal sealed class PruneCommand : Command, IExample
     public PruneCommand()
         : base("prune", "Removes old archives from the store. Damaged ones stay: rm removes them.")
     {
-        Add(keep);
-        Add(keepBytes);
-        Add(perTitle);
+        keep.AddTo(this);
+        Add(machine);
         Add(dryRun);
         Add(store);
         SetAction(parsed =>
         {
-            var rules = new KeepRules
-            {
-                Archives = CommonOptions.Read<int?>(parsed, keep, ReadCount, null),
-                Bytes = CommonOptions.Read<long?>(parsed, keepBytes, ReadBytes, null),
-                CollapseTitles = parsed.GetValue(perTitle),
-            };
-            if (rules == new KeepRules())
+            KeepRules rules = keep.Read(parsed) with { Machine = parsed.GetValue(machine) };
+            if (rules.KeepAll)
             {
                 throw new UsageError("nothing says what to keep: give --keep N, --keep-bytes SIZE or --keep-per-title");
             }
@@ -45,37 +37,9 @@ internal sealed class PruneCommand : Command, IExample
 
     private static void Prune(Store store, KeepRules rules, bool dryRun)
     {
-        foreach (StoredArchive archive in rules.Surplus(store.List()))
+        foreach (StoredArchive archive in dryRun ? rules.Surplus(store.List()) : store.Prune(rules))
         {
-            if (!dryRun)
-            {
-                try
-                {
-                    store.Remove(archive.Id);
-                }
-                catch (ArchiveException) when (!File.Exists(archive.Path))
-                {
-                    continue; // somebody else removed it just now
-                }
-            }
-
             Console.Out.WriteLine($"{(dryRun ? "would remove" : "removed")} {archive.Id}: {ArchiveText.Printable(archive.Title)}");
         }
-    }
-
-    private static bool ReadCount(string text, out int? value, out string error)
-    {
-        bool read = Number.TryParse(text, out ulong number) && number <= int.MaxValue;
-        value = (int)Math.Min(number, int.MaxValue);
-        error = read ? "" : $"'{text}' is not a count: give 0 or more";
-        return read;
-    }
-
-    private static bool ReadBytes(string text, out long? value, out string error)
-    {
-        bool read = MemorySize.TryParse(text, out ulong bytes, out _);
-        value = (long)bytes;
-        error = read ? "" : $"'{text}' is not a size: give a number and a unit, 1M to 512G";
-        return read;
     }
 }

@@ -47,6 +47,10 @@ internal sealed class RunCommand : Command, IExample
     private readonly Option<string?> maximumReboots = Text(
         "--max-reboots", "n", "Start the guest again at most so often, after panics and plain reboots alike; 0: never [default: no limit]");
 
+    private readonly Option<string?> backoff = Text(
+        "--backoff", "none|seconds", "The longest wait before a guest that keeps crashing soon after its start is started again; it begins with none, then 1 s, 2 s … [default: 60]");
+
+    private readonly KeepOptions keep = new();
     private readonly Option<string?> store = CommonOptions.Store();
 
     private readonly Option<string?> console = Text(
@@ -73,7 +77,7 @@ internal sealed class RunCommand : Command, IExample
     {
         Option[] options =
         [
-            kernel, initrd, append, modules, flat, memory, cpus, engine, gdb, expose, wait, onPanic, maximumReboots, store, console, debugPort, exitPort,
+            kernel, initrd, append, modules, flat, memory, cpus, engine, gdb, expose, wait, onPanic, maximumReboots, backoff, store, console, debugPort, exitPort,
             pace, seed, name, json, stats,
         ];
         foreach (Option option in options)
@@ -81,6 +85,7 @@ internal sealed class RunCommand : Command, IExample
             Add(option);
         }
 
+        keep.AddTo(this);
         kernels.AddTo(this);
 
         SetAction((parsed, _) => GuestRun.RunAsync(Read(parsed), CommonOptions.ReadLogLevel(parsed)));
@@ -116,6 +121,8 @@ internal sealed class RunCommand : Command, IExample
             Wait = parsed.GetValue(wait),
             OnPanic = CommonOptions.ReadWord(parsed, onPanic, PanicActions, PanicAction.Freeze),
             MaximumReboots = CommonOptions.Read<ulong?>(parsed, maximumReboots, ReadCount, null),
+            LongestBackoff = CommonOptions.Read(parsed, backoff, ReadBackoff, RestartBackoff.DefaultLongest),
+            Keep = keep.Read(parsed) with { Machine = parsed.GetValue(name) ?? Path.GetFileName(file) },
             Store = CommonOptions.ReadStore(parsed, store),
 
             // A debugger on standard input and output leaves no room for a console there.
@@ -144,6 +151,15 @@ internal sealed class RunCommand : Command, IExample
         bool read = Number.TryParse(text, out ulong number);
         value = number;
         error = read ? "" : $"'{text}' is not a count: give 0 or more";
+        return read;
+    }
+
+    private static bool ReadBackoff(string text, out TimeSpan value, out string error)
+    {
+        ulong seconds = 0;
+        bool read = text == "none" || (Number.TryParse(text, out seconds) && seconds <= 86400);
+        value = TimeSpan.FromSeconds(Math.Min(seconds, 86400));
+        error = read ? "" : $"'{text}' is no wait: give none, or seconds up to 86400";
         return read;
     }
 

@@ -49,7 +49,7 @@ internal sealed class SymbolsCommand : Command, IExample
 
     private static void Write(string path, ulong? rawBase, string output, bool types)
     {
-        using IMachineImage reader = DumpDescription.Open(path, rawBase);
+        using IMachineImage reader = CrashAnalysis.Open(path, rawBase);
         KernelImage image = KernelImage.Find(reader) ?? throw new UserError($"there is no Linux kernel in {path}");
         SymbolFile? file = image.CreateSymbolFile(types);
         foreach (string problem in image.Problems)

@@ -6,7 +6,7 @@ using System.Runtime.InteropServices;
 namespace Cli.Host;
 
 /// <summary>
-/// The host's terminal, and every call to the host's C library in this assembly. Linux on x86-64 (glibc and musl share
+/// The host's terminal. Every call to the host's C library in this assembly is in this directory. Linux on x86-64 (glibc and musl share
 /// this termios); source: termios(3), asm-generic/termbits.h.
 /// </summary>
 internal static partial class Terminal

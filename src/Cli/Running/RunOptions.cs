@@ -3,6 +3,7 @@ using Cli.Supervision;
 using Debugging.Kernels;
 using Emulator;
 using GdbStub.Sessions;
+using Snapshots;
 
 namespace Cli.Running;
 
@@ -65,6 +66,12 @@ internal sealed record RunOptions
 
     /// <summary>--max-reboots; null for no limit.</summary>
     public ulong? MaximumReboots { get; init; }
+
+    /// <summary>--backoff: the longest wait before a guest that keeps crashing is started again.</summary>
+    public TimeSpan LongestBackoff { get; init; } = RestartBackoff.DefaultLongest;
+
+    /// <summary>--keep and its like, for this machine's archives.</summary>
+    public KeepRules Keep { get; init; } = new();
 
     /// <summary>The store's directory.</summary>
     public required string Store { get; init; }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Cli.Host;
 
 namespace Cli.Supervision;
 
@@ -17,16 +18,21 @@ internal sealed class ArchiveQueue
     private readonly TimeSpan retryAfter;
     private readonly Queue<ICapture> waiting = new();
     private readonly Thread writer;
+    private CancellationTokenSource? shrinking;
     private bool finishing;
     private string? lastFailure;
 
     /// <summary>Writes with <paramref name="archiver"/>; tries again <paramref name="retryAfter"/> a failure.</summary>
-    public ArchiveQueue(IArchiver archiver, IRunEvents events, TimeSpan retryAfter)
+    /// <param name="archiver">The archiver.</param>
+    /// <param name="events">Hears of it.</param>
+    /// <param name="retryAfter">How long to wait after a failure.</param>
+    /// <param name="giveWay">Guests run meanwhile, and go before the writer.</param>
+    public ArchiveQueue(IArchiver archiver, IRunEvents events, TimeSpan retryAfter, bool giveWay = false)
     {
         this.archiver = archiver;
         this.events = events;
         this.retryAfter = retryAfter;
-        writer = new Thread(Work) { Name = "archive writer", IsBackground = true };
+        writer = new Thread(() => Work(giveWay)) { Name = "archive writer", IsBackground = true };
         writer.Start();
     }
 
@@ -60,6 +66,9 @@ internal sealed class ArchiveQueue
             }
 
             waiting.Enqueue(capture);
+
+            // A crash that is not on the disk goes before one that could be smaller.
+            shrinking?.Cancel();
             Monitor.PulseAll(gate);
         }
     }
@@ -92,14 +101,19 @@ internal sealed class ArchiveQueue
         }
     }
 
-    private void Work()
+    private void Work(bool giveWay)
     {
+        if (giveWay)
+        {
+            HostThread.GiveWay();
+        }
+
         while (TakeNext(out bool lastTry) is { } capture)
         {
-            bool written = TryWrite(capture);
+            ArchivedCrash? written = TryWrite(capture);
             lock (gate)
             {
-                if (written)
+                if (written is not null)
                 {
                     waiting.Dequeue();
                     Written++;
@@ -121,6 +135,10 @@ internal sealed class ArchiveQueue
             }
 
             Changed?.Invoke();
+            if (written is not null)
+            {
+                Shrink(written);
+            }
         }
     }
 
@@ -147,16 +165,15 @@ internal sealed class ArchiveQueue
         }
     }
 
-    private bool TryWrite(ICapture capture)
+    private ArchivedCrash? TryWrite(ICapture capture)
     {
         long begin = Stopwatch.GetTimestamp();
+        ArchivedCrash? archived = null;
         try
         {
-            ArchivedCrash? archived = null;
             events.ShowProgress(capture.Title, progress => archived = archiver.Archive(capture, progress));
             events.Report(new ArchivedEvent(
-                archived!.Id, archived.Path, archived.Bytes, Stopwatch.GetElapsedTime(begin).TotalSeconds, capture.Title));
-            return true;
+                archived!.Id, archived.Path, archived.Bytes, Stopwatch.GetElapsedTime(begin).TotalSeconds, archived.Title, archived.Count));
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
@@ -167,7 +184,59 @@ internal sealed class ArchiveQueue
                     $"the archive could not be written ({failure.Message}): free some space or make the store writable; it is tried again every {retryAfter.TotalSeconds:F0} s, and the machine is kept in memory until then"));
             }
 
-            return false;
+            return null;
+        }
+
+        Prune();
+        return archived;
+    }
+
+    private void Shrink(ArchivedCrash archived)
+    {
+        using var cancellation = new CancellationTokenSource();
+        lock (gate)
+        {
+            if (waiting.Count > 0)
+            {
+                return;
+            }
+
+            shrinking = cancellation;
+        }
+
+        try
+        {
+            if (archiver.Shrink(archived, cancellation.Token) is { } bytes)
+            {
+                events.Report(new ShrunkEvent(archived.Id, bytes));
+            }
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            // It stays as large as it is.
+        }
+        finally
+        {
+            lock (gate)
+            {
+                shrinking = null;
+            }
+        }
+    }
+
+    // What is not removed now is removed after the next crash: no reason to write this one again.
+    private void Prune()
+    {
+        try
+        {
+            foreach ((string id, string title) in archiver.Prune())
+            {
+                events.Report(new PrunedEvent(id, title));
+            }
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            events.Report(new PruneFailedEvent(failure.Message));
         }
     }
 }

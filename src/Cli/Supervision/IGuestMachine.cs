@@ -34,10 +34,21 @@ internal interface IArchiver
     /// <see cref="UnauthorizedAccessException"/> when it cannot; then nothing of it is left, and it may be tried again.
     /// </summary>
     ArchivedCrash Archive(ICapture capture, Action<double> progress);
+
+    /// <summary>
+    /// Makes a written one smaller, now that there is time; the bytes it has then, null when nothing was won. Throws <see cref="IOException"/> when
+    /// it cannot, and <see cref="OperationCanceledException"/>; it is as it was then.
+    /// </summary>
+    long? Shrink(ArchivedCrash archived, CancellationToken cancellation);
+
+    /// <summary>Removes what need not be kept. Throws <see cref="IOException"/> when it cannot.</summary>
+    IReadOnlyList<(string Id, string Title)> Prune();
 }
 
 /// <summary>A written archive.</summary>
 /// <param name="Id">Its name in the store.</param>
 /// <param name="Path">Its file.</param>
 /// <param name="Bytes">The file's length.</param>
-internal sealed record ArchivedCrash(string Id, string Path, long Bytes);
+/// <param name="Title">What the crash is called.</param>
+/// <param name="Count">How many of that title were seen, this one included.</param>
+internal sealed record ArchivedCrash(string Id, string Path, long Bytes, string Title, long Count);

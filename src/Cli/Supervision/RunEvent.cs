@@ -14,10 +14,15 @@ namespace Cli.Supervision;
 [JsonDerivedType(typeof(FrozenEvent), "frozen")]
 [JsonDerivedType(typeof(ArchivedEvent), "archived")]
 [JsonDerivedType(typeof(ArchiveFailedEvent), "archive-failed")]
+[JsonDerivedType(typeof(ShrunkEvent), "shrunk")]
+[JsonDerivedType(typeof(PrunedEvent), "pruned")]
+[JsonDerivedType(typeof(PruneFailedEvent), "prune-failed")]
+[JsonDerivedType(typeof(BackoffEvent), "backoff")]
 [JsonDerivedType(typeof(RestartedEvent), "restarted")]
 [JsonDerivedType(typeof(StayingEvent), "staying")]
 [JsonDerivedType(typeof(EndedEvent), "ended")]
 [JsonDerivedType(typeof(StatisticsEvent), "statistics")]
+[JsonDerivedType(typeof(MachineFailedEvent), "failed")]
 internal abstract record RunEvent
 {
     /// <summary>The event for a person; null when the person need not be bothered.</summary>
@@ -57,11 +62,41 @@ internal sealed record FrozenEvent(double PauseMilliseconds) : RunEvent
     internal override string? Text => $"gdbstub: frozen in {PauseMilliseconds:F3} ms";
 }
 
-/// <summary>A crash is on disk.</summary>
-internal sealed record ArchivedEvent(string Id, string Path, long Bytes, double Seconds, string Title) : RunEvent
+/// <summary>A crash is on disk, under its title; <paramref name="Count"/> were seen of that title, this one included.</summary>
+internal sealed record ArchivedEvent(string Id, string Path, long Bytes, double Seconds, string Title, long Count) : RunEvent
 {
     /// <inheritdoc/>
-    internal override string? Text => $"gdbstub: archived as {Id} ({Bytes / 1048576.0:F1} MiB in {Seconds:F1} s): {Path}";
+    internal override string? Text => $"gdbstub: archived as {Id} ({Bytes / 1048576.0:F1} MiB in {Seconds:F1} s): {Path}\n"
+        + $"gdbstub: {Title}{(Count > 1 ? $" (number {Count} of this title)" : "")}";
+}
+
+/// <summary>An archive was written again in less room; nothing else about it has changed.</summary>
+internal sealed record ShrunkEvent(string Id, long Bytes) : RunEvent
+{
+    /// <inheritdoc/>
+    internal override string? Text => null;
+}
+
+/// <summary>An archive was removed, as the rules of what to keep say.</summary>
+internal sealed record PrunedEvent(string Id, string Title) : RunEvent
+{
+    /// <inheritdoc/>
+    internal override string? Text => $"gdbstub: pruned {Id}: {Title}";
+}
+
+/// <summary>The store could not be pruned; it is tried again after the next crash.</summary>
+internal sealed record PruneFailedEvent(string Message) : RunEvent
+{
+    /// <inheritdoc/>
+    internal override string? Text => $"gdbstub: {Message}";
+}
+
+/// <summary>The guest crashed <paramref name="Crashes"/> times in a row soon after its start, and is started again only after a while.</summary>
+internal sealed record BackoffEvent(int Crashes, double Seconds) : RunEvent
+{
+    /// <inheritdoc/>
+    internal override string? Text =>
+        string.Create(CultureInfo.InvariantCulture, $"gdbstub: {Crashes} crashes in a row, each soon after a start: the guest starts again in {Seconds:0.#} s (--backoff none: at once)");
 }
 
 /// <summary>A crash could not be written; it stays in memory and is tried again.</summary>
@@ -92,6 +127,13 @@ internal sealed record EndedEvent(int ExitCode, string Why) : RunEvent
     internal override string? Text => $"gdbstub: {Why}";
 }
 
+/// <summary>One of several machines could not start, or ended by an error; the others go on.</summary>
+internal sealed record MachineFailedEvent(string Message) : RunEvent
+{
+    /// <inheritdoc/>
+    internal override string? Text => $"gdbstub: {Message}";
+}
+
 /// <summary>What the machine did and what it cost, told after the end with --stats.</summary>
 internal sealed record StatisticsEvent(IReadOnlyList<Counter> Counters) : RunEvent
 {
@@ -106,4 +148,5 @@ internal sealed record Counter(string Name, double Value);
 /// <summary>How events become JSON.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(RunEvent))]
+[JsonSerializable(typeof(string))]
 internal sealed partial class RunEventJson : JsonSerializerContext;

@@ -15,8 +15,14 @@ internal sealed class Supervisor : IMachineSupervisor
     private readonly ArchiveQueue archives;
     private readonly IRunEvents events;
     private readonly CancellationTokenSource giveUp = new();
+    private readonly RestartBackoff backoff;
+    private readonly TimeProvider clock;
     private EndRequest? endRequest;
     private MachineExit? last;
+    private string? lastCrash;
+    private long started;
+    private ITimer? wait;
+    private int restartDue;
 
     // The run is to end when every capture is written and no debugger looks any more.
     private volatile bool ending;
@@ -27,13 +33,20 @@ internal sealed class Supervisor : IMachineSupervisor
     /// <param name="archives">Writes what is captured.</param>
     /// <param name="events">Hears of it.</param>
     /// <param name="waitForDebugger">Nothing is executed before a debugger says so.</param>
-    public Supervisor(IGuestMachine guest, TrapPolicy policy, ArchiveQueue archives, IRunEvents events, bool waitForDebugger)
+    /// <param name="backoff">How long a guest that crashed waits; null: not at all.</param>
+    /// <param name="clock">By which it waits.</param>
+    public Supervisor(
+        IGuestMachine guest, TrapPolicy policy, ArchiveQueue archives, IRunEvents events, bool waitForDebugger,
+        RestartBackoff? backoff = null, TimeProvider? clock = null)
     {
         this.guest = guest;
         this.policy = policy;
         this.archives = archives;
         this.events = events;
-        Runner = new MachineRunner(guest.Control, this, waitForDebugger) { DebuggerLeft = EndIfDone };
+        this.backoff = backoff ?? new RestartBackoff(TimeSpan.Zero);
+        this.clock = clock ?? TimeProvider.System;
+        started = this.clock.GetTimestamp();
+        Runner = new MachineRunner(guest.Control, this, waitForDebugger) { DebuggerLeft = DebuggerLeft };
         archives.Changed = EndIfDone;
     }
 
@@ -46,7 +59,15 @@ internal sealed class Supervisor : IMachineSupervisor
     /// <summary>Runs the machine until the run is over and everything captured is written; returns the process's exit code.</summary>
     public int Run()
     {
-        Runner.Run();
+        try
+        {
+            Runner.Run();
+        }
+        finally
+        {
+            wait?.Dispose();
+        }
+
         bool allWritten = archives.Finish(giveUp.Token);
         int code = !allWritten ? ExitCode.Error
             : last is { Kind: MachineExitKind.ExitPort } port ? port.ExitCode
@@ -78,18 +99,25 @@ internal sealed class Supervisor : IMachineSupervisor
         Report(exit, verdict);
         if (decision.Capture)
         {
+            lastCrash = verdict.Report?.Title;
             archives.Add(guest.Capture(exit, verdict), giveUp.Token);
         }
 
         if (decision.LimitReached)
         {
-            events.Report(new StayingEvent("the guest is not started again: --max-reboots is reached"));
+            string crash = lastCrash is null ? "" : $"; its last crash: {lastCrash}";
+            events.Report(new StayingEvent($"the guest is not started again: it was so {Restarts} times, and --max-reboots allows no more{crash}"));
         }
 
         switch (decision.Next)
         {
             case NextStep.Run:
                 return TrapDecision.RunOn(machine);
+
+            case NextStep.Restart when decision.Capture && backoff.Next(clock.GetElapsedTime(started)) is { Ticks: > 0 } pause:
+                events.Report(new BackoffEvent(backoff.SoonCrashes, pause.TotalSeconds));
+                wait = clock.CreateTimer(_ => RestartAfterWait(), null, pause, Timeout.InfiniteTimeSpan);
+                return TrapDecision.Freeze($"the guest crashed {backoff.SoonCrashes} times soon after its start, and starts again in {pause.TotalSeconds:F0} s, or at once with 'monitor reset'");
 
             case NextStep.Restart:
                 return decision.Capture ? TrapDecision.StopThenRunOn(StartAgain) : TrapDecision.RunOn(StartAgain());
@@ -116,10 +144,38 @@ internal sealed class Supervisor : IMachineSupervisor
     private IMachineControl StartAgain()
     {
         ending = false;
+        restartDue = 0;
+        wait?.Dispose();
+        wait = null;
         guest.Restart();
+        started = clock.GetTimestamp();
         Restarts++;
         events.Report(new RestartedEvent(Restarts));
         return guest.Control;
+    }
+
+    // A debugger that looks at the crash keeps it as long as it looks.
+    private void RestartAfterWait()
+    {
+        Volatile.Write(ref restartDue, 1);
+        if (!Runner.HasDebugger)
+        {
+            RestartIfDue();
+        }
+    }
+
+    private void DebuggerLeft()
+    {
+        EndIfDone();
+        RestartIfDue();
+    }
+
+    private void RestartIfDue()
+    {
+        if (Interlocked.Exchange(ref restartDue, 0) != 0)
+        {
+            Runner.Restart();
+        }
     }
 
     private void EndIfDone()

@@ -21,6 +21,9 @@ internal sealed record DumpContents
     /// <summary>When it was taken, when the file says it.</summary>
     public DateTimeOffset? Time { get; init; }
 
+    /// <summary>What was left out, as <see cref="CaptureInfo.DumpLevel"/> has it.</summary>
+    public int DumpLevel { get; init; }
+
     /// <summary>The CPU that took it.</summary>
     public int CurrentCpu { get; init; }
 }

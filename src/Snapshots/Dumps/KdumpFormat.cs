@@ -50,8 +50,7 @@ internal static class KdumpFormat
         }
 
         int level = BinaryPrimitives.ReadInt32LittleEndian(head.AsSpan(sub + 8));
-        if (notes.AreOurs && level == 0 && version == KdumpHeader.Version
-            && BinaryPrimitives.ReadInt32LittleEndian(head.AsSpan(424)) == PageDescriptor.Zstd)
+        if (notes.AreOurs && version == KdumpHeader.Version)
         {
             return null;
         }
@@ -78,6 +77,7 @@ internal static class KdumpFormat
             PhysicalBase = physBase == 0 ? null : physBase,
             Time = seconds is > 0 and < 253_402_300_800 ? DateTimeOffset.FromUnixTimeSeconds(seconds) : null,
             CurrentCpu = cpu,
+            DumpLevel = level is >= 0 and <= KdumpSubHeader.MaximumDumpLevel ? level : 0,
         };
     }
 

@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using Emulator;
 using Emulator.Memory;
 using Snappier;
@@ -14,7 +13,6 @@ namespace Snapshots.Dumps;
 internal sealed class KdumpPages : IPageSource
 {
     private const int PageSize = GuestMemory.PageSize;
-    private const int Zlib = 1;
     private const int Lzo = 2;
     private const int SnappyFlag = 4;
 
@@ -23,6 +21,7 @@ internal sealed class KdumpPages : IPageSource
     private readonly PageBitmap stored;
     private readonly long descriptors;
     private readonly Decompressor zstd = new();
+    private readonly ZlibPage zlib = new();
     private readonly byte[] block = new byte[PageSize];
     private readonly byte[] record = new byte[PageDescriptor.Bytes];
 
@@ -109,8 +108,8 @@ internal sealed class KdumpPages : IPageSource
                     (name, size) = ("page", bytes.Length);
                     bytes.CopyTo(page);
                     break;
-                case Zlib:
-                    (name, size) = ("zlib stream", Inflate(bytes.Length, page));
+                case PageDescriptor.Zlib:
+                    (name, size) = ("zlib stream", zlib.Expand(bytes, page));
                     break;
                 case Lzo:
                     (name, size) = ("lzo stream", Lzo1x.Expand(bytes, page));
@@ -134,12 +133,5 @@ internal sealed class KdumpPages : IPageSource
         {
             throw file.Bad(descriptor.Offset, field, $"the {name} does not hold one page");
         }
-    }
-
-    private int Inflate(int length, Span<byte> page)
-    {
-        using var stream = new ZLibStream(new MemoryStream(block, 0, length), CompressionMode.Decompress);
-        int read = stream.ReadAtLeast(page, page.Length, throwOnEndOfStream: false);
-        return read == page.Length && stream.ReadByte() < 0 ? read : -1;
     }
 }

@@ -48,6 +48,8 @@ internal sealed class MachineDump : IMachineImage
             BuildId = VmcoreinfoText.Value(text, "BUILD-ID"),
             KernelOffset = VmcoreinfoText.Hexadecimal(text, "KERNELOFFSET"),
             Vmcoreinfo = text,
+            DumpLevel = contents.DumpLevel,
+            RegistersUnknown = !HasRegisters,
             RunningProcesses = contents.Notes.Processes.Count == Vcpus.Count ? [.. contents.Notes.Processes] : null,
         };
     }

@@ -12,6 +12,9 @@ internal sealed record ArchiveHead
     /// <summary>Where things are.</summary>
     public required LayoutNote Layout { get; init; }
 
+    /// <summary>How the page of zeros is compressed, and most others: <see cref="PageDescriptor.Zstd"/> or <see cref="PageDescriptor.Zlib"/>.</summary>
+    public required int Compression { get; init; }
+
     /// <summary>What the archive says about itself.</summary>
     public required ArchiveInfo Info { get; init; }
 
@@ -27,7 +30,10 @@ internal sealed record ArchiveHead
     /// <summary>Which page frames are RAM.</summary>
     public required PageBitmap Frames { get; init; }
 
-    /// <summary>The same as ranges.</summary>
+    /// <summary>Which of them are in the file.</summary>
+    public required PageBitmap Stored { get; init; }
+
+    /// <summary>What is RAM, as ranges.</summary>
     public required IReadOnlyList<PhysicalRange> Ram { get; init; }
 
     /// <summary>Reads it all; anything wrong is an <see cref="ArchiveException"/>.</summary>
@@ -62,7 +68,7 @@ internal sealed record ArchiveHead
         notes = ElfNote.ReadAll(
             file, head, (int)subHeader.NotesOffset, (int)(subHeader.NotesOffset + subHeader.NotesSize));
         LayoutNote layout = ReadLayout(file, head, notes);
-        (PageBitmap frames, IReadOnlyList<PhysicalRange> ram) = ReadBitmaps(file, head, subHeader, notesBlocks, bitmapBlocks, layout);
+        (PageBitmap frames, PageBitmap stored, IReadOnlyList<PhysicalRange> ram) = ReadBitmaps(file, head, subHeader, notesBlocks, bitmapBlocks, layout);
         ArchiveInfo info = Json(file, head, Required(file, notes, OwnNotes.Info), ArchiveLimits.InfoBytes, ArchiveJson.Default.ArchiveInfo);
         MachineState? state = Own(file, notes, OwnNotes.State) is { } stateNote ? ReadState(file, head, stateNote) : null;
         VcpuState[] vcpus = state?.Vcpus ?? ReadVcpus(file, head, Required(file, notes, OwnNotes.Vcpus));
@@ -78,7 +84,8 @@ internal sealed record ArchiveHead
             info = info with { Capture = info.Capture with { Vmcoreinfo = text } };
         }
 
-        return new ArchiveHead { Layout = layout, Info = info, State = state, Vcpus = vcpus, Frames = frames, Ram = ram };
+        info = info with { Capture = info.Capture with { DumpLevel = subHeader.DumpLevel } };
+        return new ArchiveHead { Layout = layout, Compression = header.Compression, Info = info, State = state, Vcpus = vcpus, Frames = frames, Stored = stored, Ram = ram };
     }
 
     private static LayoutNote ReadLayout(ArchiveFile file, byte[] head, List<ElfNote> notes)
@@ -109,25 +116,34 @@ internal sealed record ArchiveHead
         return hash.GetCurrentHashAsUInt64();
     }
 
-    private static (PageBitmap Frames, IReadOnlyList<PhysicalRange> Ram) ReadBitmaps(
+    private static (PageBitmap Frames, PageBitmap Stored, IReadOnlyList<PhysicalRange> Ram) ReadBitmaps(
         ArchiveFile file, byte[] head, KdumpSubHeader subHeader, int firstBlock, long blocks, LayoutNote layout)
     {
         int offset = firstBlock * KdumpHeader.BlockSize;
         int bytes = (int)blocks * KdumpHeader.BlockSize;
-        ReadOnlySpan<byte> present = head.AsSpan(offset, bytes);
-        if (!present.SequenceEqual(head.AsSpan(offset + bytes, bytes)))
+        ReadOnlySpan<byte> ramBits = head.AsSpan(offset, bytes), storedBits = head.AsSpan(offset + bytes, bytes);
+        if (subHeader.DumpLevel == 0 && !ramBits.SequenceEqual(storedBits))
         {
-            throw file.Bad(offset + bytes, "second bitmap", "it differs from the first: pages are missing");
+            throw file.Bad(offset + bytes, "second bitmap", "it differs from the first: pages are missing, and dump_level says that none is");
         }
 
-        var frames = new PageBitmap(present, subHeader.MaximumFrame);
-        if (frames.Count != layout.Pages)
+        for (int i = 0; i < bytes; i++)
         {
-            throw file.Bad(offset, "first bitmap", $"{frames.Count} pages of RAM, but {layout.Pages} descriptors");
+            if ((storedBits[i] & ~ramBits[i]) != 0)
+            {
+                throw file.Bad(offset + bytes + i, "second bitmap", "it has a page that the first does not have");
+            }
+        }
+
+        var frames = new PageBitmap(ramBits, subHeader.MaximumFrame);
+        var stored = new PageBitmap(storedBits, subHeader.MaximumFrame);
+        if (stored.Count != layout.Pages)
+        {
+            throw file.Bad(offset + bytes, "second bitmap", $"{stored.Count} pages are stored, but there are {layout.Pages} descriptors");
         }
 
         return frames.Ranges(ArchiveLimits.RamRanges) is { } ram
-            ? (frames, ram)
+            ? (frames, stored, ram)
             : throw file.Bad(offset, "first bitmap", $"more than {ArchiveLimits.RamRanges} ranges of RAM");
     }
 

@@ -16,8 +16,9 @@ internal sealed class ArchiveStream : IDisposable
     private readonly MachineState? state;
     private readonly ArchiveInfo info;
     private readonly PageEncoder encoder;
-    private readonly long pages;
-    private readonly long maximumFrame;
+    private readonly StoredPages pages;
+    private readonly int dumpLevel;
+    private readonly int compression;
     private readonly byte[] infoJson;
     private readonly byte[] stateJson;
     private readonly byte[] journal;
@@ -29,24 +30,12 @@ internal sealed class ArchiveStream : IDisposable
         this.view = view;
         this.state = state;
         this.info = info;
-        ulong previousEnd = 0;
-        foreach (PhysicalRange range in view.Ram)
+        pages = new StoredPages(view);
+        dumpLevel = pages.Count == pages.Ram ? 0 : info.Capture.DumpLevel is > 0 and <= KdumpSubHeader.MaximumDumpLevel and var level ? level : KdumpSubHeader.MaximumDumpLevel;
+        compression = options.Compression == PageCompression.Zlib ? PageDescriptor.Zlib : PageDescriptor.Zstd;
+        if (pages.Count == 0 || view.Vcpus.Count is 0 or > ArchiveLimits.Vcpus)
         {
-            ulong end = range.Start + range.Length;
-            if (range.Start % KdumpHeader.BlockSize != 0 || range.Length % KdumpHeader.BlockSize != 0 || range.Start < previousEnd
-                || end > (ulong)ArchiveLimits.PageFrames * KdumpHeader.BlockSize)
-            {
-                throw new ArchiveException($"RAM at 0x{range.Start:x}, 0x{range.Length:x} bytes: ranges are whole pages, ascending, below page {ArchiveLimits.PageFrames}.");
-            }
-
-            previousEnd = end;
-            pages += (long)(range.Length / KdumpHeader.BlockSize);
-        }
-
-        maximumFrame = (long)(previousEnd / KdumpHeader.BlockSize);
-        if (pages == 0 || view.Vcpus.Count is 0 or > ArchiveLimits.Vcpus)
-        {
-            throw new ArchiveException($"A machine of {pages} pages and {view.Vcpus.Count} CPUs cannot be archived.");
+            throw new ArchiveException($"A machine of {pages.Count} pages and {view.Vcpus.Count} CPUs cannot be archived.");
         }
 
         infoJson = JsonSerializer.SerializeToUtf8Bytes(info, ArchiveJson.Default.ArchiveInfo);
@@ -78,20 +67,20 @@ internal sealed class ArchiveStream : IDisposable
 
     private int BitmapOffset => (1 + SubHeaderBlocks) * KdumpHeader.BlockSize;
 
-    private int BitmapBytes => (int)PageBitmap.Blocks(maximumFrame) * KdumpHeader.BlockSize;
+    private int BitmapBytes => (int)PageBitmap.Blocks(pages.MaximumFrame) * KdumpHeader.BlockSize;
 
     private int HeadSize => BitmapOffset + (2 * BitmapBytes);
 
-    private long DataOffset => HeadSize + (pages * PageDescriptor.Bytes);
+    private long DataOffset => HeadSize + (pages.Count * PageDescriptor.Bytes);
 
     /// <summary>Writes the whole file; the caller flushes it.</summary>
     public void Write(IProgress<ArchiveProgress>? progress, CancellationToken cancellation)
     {
-        long checksums = encoder.WritePages(progress, cancellation);
-        encoder.WriteTables(HeadSize, checksums);
+        encoder.WritePages(progress, cancellation);
+        encoder.WriteDescriptors(HeadSize);
         cancellation.ThrowIfCancellationRequested();
         byte[] head = new byte[HeadSize];
-        FillHead(head, checksums);
+        FillHead(head);
         RandomAccess.Write(handle, head.AsSpan(KdumpHeader.BlockSize), KdumpHeader.BlockSize);
         RandomAccess.Write(handle, head.AsSpan(0, KdumpHeader.BlockSize), 0);
     }
@@ -99,7 +88,7 @@ internal sealed class ArchiveStream : IDisposable
     /// <inheritdoc/>
     public void Dispose() => encoder.Dispose();
 
-    private void FillHead(byte[] head, long checksums)
+    private void FillHead(byte[] head)
     {
         int notes = KdumpSubHeader.Offset + KdumpSubHeader.Size;
         int at = notes;
@@ -140,7 +129,8 @@ internal sealed class ArchiveStream : IDisposable
             VmcoreinfoSize = vmcoreinfo.Length,
             NotesOffset = notes,
             NotesSize = end - notes,
-            MaximumFrame = maximumFrame,
+            MaximumFrame = pages.MaximumFrame,
+            DumpLevel = dumpLevel,
         }.Write(head.AsSpan(KdumpSubHeader.Offset));
         new KdumpHeader
         {
@@ -148,23 +138,19 @@ internal sealed class ArchiveStream : IDisposable
             Time = info.Capture.HostTime,
             SubHeaderBlocks = SubHeaderBlocks,
             BitmapBlocks = 2 * BitmapBytes / KdumpHeader.BlockSize,
-            MaximumFrame = (uint)maximumFrame,
-            RamPages = (uint)pages,
+            MaximumFrame = (uint)pages.MaximumFrame,
+            RamPages = (uint)pages.Ram,
+            StoredPages = (uint)pages.Count,
+            Compression = compression,
             CurrentCpu = info.Capture.CurrentVcpu,
             Cpus = view.Vcpus.Count,
         }.Write(head);
-        foreach (PhysicalRange range in view.Ram)
-        {
-            PageBitmap.Set(
-                head.AsSpan(BitmapOffset, BitmapBytes), (long)(range.Start / KdumpHeader.BlockSize), (long)(range.Length / KdumpHeader.BlockSize));
-        }
-
-        head.AsSpan(BitmapOffset, BitmapBytes).CopyTo(head.AsSpan(BitmapOffset + BitmapBytes));
+        pages.Fill(head.AsSpan(BitmapOffset, BitmapBytes), head.AsSpan(BitmapOffset + BitmapBytes, BitmapBytes));
 
         // The layout note holds the checksum of everything around it, so it is written twice: once for its place.
         byte[] payload = new byte[LayoutNote.PayloadSize];
         ElfNote layout = OwnNotes.Write(head, at, OwnNotes.Layout, payload);
-        encoder.Layout(HeadSize, checksums, ArchiveHead.HeadChecksum(head, layout)).Write(payload);
+        encoder.Layout(HeadSize, ArchiveHead.HeadChecksum(head, layout)).Write(payload);
         OwnNotes.Write(head, at, OwnNotes.Layout, payload);
     }
 }

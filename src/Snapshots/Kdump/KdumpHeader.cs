@@ -41,6 +41,12 @@ internal sealed record KdumpHeader
     /// <summary>Pages of RAM.</summary>
     public required uint RamPages { get; init; }
 
+    /// <summary>Pages of them in the file.</summary>
+    public required uint StoredPages { get; init; }
+
+    /// <summary>How pages are compressed: <see cref="PageDescriptor.Zstd"/> or <see cref="PageDescriptor.Zlib"/>.</summary>
+    public required int Compression { get; init; }
+
     /// <summary>The CPU that caused the dump.</summary>
     public required int CurrentCpu { get; init; }
 
@@ -64,13 +70,13 @@ internal sealed record KdumpHeader
 
         BinaryPrimitives.WriteInt64LittleEndian(block[TimestampOffset..], Time.ToUnixTimeSeconds());
         BinaryPrimitives.WriteInt64LittleEndian(block[(TimestampOffset + 8)..], Time.Ticks % TimeSpan.TicksPerSecond / 10);
-        Int32(block, 424, PageDescriptor.Zstd);
+        Int32(block, 424, Compression);
         Int32(block, 428, BlockSize);
         Int32(block, 432, SubHeaderBlocks);
         Int32(block, 436, BitmapBlocks);
         Int32(block, 440, (int)MaximumFrame);
         Int32(block, 444, (int)RamPages);
-        Int32(block, 452, (int)RamPages);
+        Int32(block, 452, (int)StoredPages);
         Int32(block, 456, CurrentCpu);
         Int32(block, 460, Cpus);
     }
@@ -98,6 +104,10 @@ internal sealed record KdumpHeader
             BitmapBlocks = file.Number(block, 436, "bitmap_blocks", 2, 2 * (int)PageBitmap.Blocks(ArchiveLimits.PageFrames)),
             MaximumFrame = BinaryPrimitives.ReadUInt32LittleEndian(block[440..]),
             RamPages = BinaryPrimitives.ReadUInt32LittleEndian(block[444..]),
+            StoredPages = BinaryPrimitives.ReadUInt32LittleEndian(block[452..]),
+            Compression = BinaryPrimitives.ReadInt32LittleEndian(block[424..]) is var compression and (PageDescriptor.Zstd or PageDescriptor.Zlib)
+                ? compression
+                : throw file.Bad(424, "status", $"0x{BinaryPrimitives.ReadInt32LittleEndian(block[424..]):x}, must be 1 (zlib) or 20h (zstd)"),
             Cpus = file.Number(block, 460, "nr_cpus", 1, ArchiveLimits.Vcpus),
             CurrentCpu = file.Number(block, 456, "current_cpu", 0, ArchiveLimits.Vcpus - 1),
         };

@@ -14,8 +14,14 @@ internal sealed record KdumpSubHeader
     /// <summary>Bytes.</summary>
     public const int Size = 104;
 
+    /// <summary>Everything makedumpfile knows to leave out.</summary>
+    public const int MaximumDumpLevel = 31;
+
     /// <summary>The guest kernel's phys_base, 0 when not known.</summary>
     public required ulong PhysBase { get; init; }
+
+    /// <summary>What was left out, by makedumpfile's bits: 1 zeros, 2 cache, 4 cache with buffers, 8 processes' pages, 16 free ones.</summary>
+    public required int DumpLevel { get; init; }
 
     /// <summary>File offset of VMCOREINFO's text, inside its note; 0 when there is none.</summary>
     public required long VmcoreinfoOffset { get; init; }
@@ -42,7 +48,8 @@ internal sealed record KdumpSubHeader
             BinaryPrimitives.WriteInt64LittleEndian(block[(32 + (8 * i))..], values[i]);
         }
 
-        // start_pfn and end_pfn stay 0 as in any file that is not split; so does dump_level: nothing is left out.
+        // start_pfn and end_pfn stay 0 as in any file that is not split.
+        BinaryPrimitives.WriteInt32LittleEndian(block[8..], DumpLevel);
         BinaryPrimitives.WriteInt64LittleEndian(block[96..], MaximumFrame);
     }
 
@@ -58,6 +65,7 @@ internal sealed record KdumpSubHeader
         return new KdumpSubHeader
         {
             PhysBase = BinaryPrimitives.ReadUInt64LittleEndian(head[Offset..]),
+            DumpLevel = file.Number(head, Offset + 8, "dump_level", 0, MaximumDumpLevel),
             VmcoreinfoOffset = vmcoreinfo,
             VmcoreinfoSize = vmcoreinfoSize,
             NotesOffset = notes,

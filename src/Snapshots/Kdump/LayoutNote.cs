@@ -9,7 +9,7 @@ namespace Snapshots.Kdump;
 internal sealed record LayoutNote
 {
     /// <summary>Bytes of the payload.</summary>
-    public const int PayloadSize = 80;
+    public const int PayloadSize = 64;
 
     /// <summary>Bytes of the file.</summary>
     public required long FileLength { get; init; }
@@ -17,14 +17,11 @@ internal sealed record LayoutNote
     /// <summary>File offset of the page descriptors.</summary>
     public required long DescriptorsOffset { get; init; }
 
-    /// <summary>Descriptors, and checksums.</summary>
+    /// <summary>Descriptors: pages in the file.</summary>
     public required long Pages { get; init; }
 
-    /// <summary>File offset of the first stored page; it ends where the checksums begin.</summary>
+    /// <summary>File offset of the first stored page; the last one ends with the file.</summary>
     public required long DataOffset { get; init; }
-
-    /// <summary>File offset of the table of one checksum a descriptor, which is the end of the file.</summary>
-    public required long ChecksumsOffset { get; init; }
 
     /// <summary>Bytes of the page of zeros, which is the first one stored.</summary>
     public required int ZeroBlockSize { get; init; }
@@ -43,8 +40,7 @@ internal sealed record LayoutNote
     {
         Span<long> values =
         [
-            FileLength, DescriptorsOffset, Pages, DataOffset, ChecksumsOffset, ZeroBlockSize, Blocks,
-            (long)ZeroBlockChecksum, (long)HeadChecksum, 0,
+            FileLength, DescriptorsOffset, Pages, DataOffset, ZeroBlockSize, Blocks, (long)ZeroBlockChecksum, (long)HeadChecksum,
         ];
         for (int i = 0; i < values.Length; i++)
         {
@@ -63,18 +59,16 @@ internal sealed record LayoutNote
 
         long pages = file.LongNumber(head, offset + 16, "layout.pages", 0, ArchiveLimits.PageFrames);
         long data = headSize + (pages * PageDescriptor.Bytes);
-        long checksums = length - (pages * PageDescriptor.ChecksumBytes);
         return new LayoutNote
         {
             FileLength = length,
             DescriptorsOffset = file.LongNumber(head, offset + 8, "layout.descriptors_offset", headSize, headSize),
             Pages = pages,
             DataOffset = file.LongNumber(head, offset + 24, "layout.data_offset", data, data),
-            ChecksumsOffset = file.LongNumber(head, offset + 32, "layout.checksums_offset", Math.Max(data, checksums), checksums),
-            ZeroBlockSize = (int)file.LongNumber(head, offset + 40, "layout.zero_block_size", 1, Math.Min(ArchiveLimits.BlockBytes, checksums - data)),
-            Blocks = file.LongNumber(head, offset + 48, "layout.blocks", 1, pages + 1),
-            ZeroBlockChecksum = BinaryPrimitives.ReadUInt64LittleEndian(head[(offset + 56)..]),
-            HeadChecksum = BinaryPrimitives.ReadUInt64LittleEndian(head[(offset + 64)..]),
+            ZeroBlockSize = (int)file.LongNumber(head, offset + 32, "layout.zero_block_size", 1, Math.Min(ArchiveLimits.BlockBytes, length - data)),
+            Blocks = file.LongNumber(head, offset + 40, "layout.blocks", 1, pages + 1),
+            ZeroBlockChecksum = BinaryPrimitives.ReadUInt64LittleEndian(head[(offset + 48)..]),
+            HeadChecksum = BinaryPrimitives.ReadUInt64LittleEndian(head[(offset + 56)..]),
         };
     }
 }

@@ -27,8 +27,8 @@ internal static class OwnNotes
     /// <summary>The last exceptions, interrupts and mode switches: <see cref="JournalNote"/>. Absent when none were kept.</summary>
     public const int Journal = 5;
 
-    /// <summary>Version of every note so far.</summary>
-    public const int Version = 1;
+    /// <summary>Version of every note. Version 1 had the pages' checksums in a table of their own.</summary>
+    public const int Version = 2;
 
     /// <summary>Bytes before the payload.</summary>
     public const int HeaderSize = 16;

@@ -1,9 +1,7 @@
-using System.Buffers.Binary;
 using System.IO.Hashing;
 using Emulator;
 using Emulator.Memory;
 using Microsoft.Win32.SafeHandles;
-using ZstdSharp;
 
 namespace Snapshots.Kdump;
 
@@ -19,11 +17,13 @@ internal sealed class PageEncoder : IDisposable
 
     private readonly SafeFileHandle handle;
     private readonly IMachineView view;
+    private readonly StoredPages pages;
     private readonly long dataOffset;
-    private readonly Compressor[] compressors;
+    private readonly PageCompressor[] compressors;
     private readonly byte[] raw = new byte[BatchPages * PageSize];
     private readonly byte[] packed = new byte[BatchPages * PageSize];
     private readonly int[] packedSizes = new int[BatchPages];
+    private readonly int[] packedFlags = new int[BatchPages];
     private readonly long[] batchPages = new long[BatchPages];
     private readonly List<(long Page, long Original)> repeated = [];
     private readonly Dictionary<ulong, (long Page, ulong Address)> known = [];
@@ -38,80 +38,65 @@ internal sealed class PageEncoder : IDisposable
     private PageDescriptor zeroBlock;
     private ulong zeroChecksum;
 
-    public PageEncoder(SafeFileHandle handle, IMachineView view, long pages, long dataOffset, ArchiveWriterOptions options)
+    public PageEncoder(SafeFileHandle handle, IMachineView view, StoredPages pages, long dataOffset, ArchiveWriterOptions options)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Level, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Level, 19);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Parallelism, 1);
         this.handle = handle;
         this.view = view;
+        this.pages = pages;
         this.dataOffset = dataOffset;
         written = dataOffset;
-        descriptors = new byte[pages * PageDescriptor.Bytes];
-        checksums = new ulong[pages];
-        compressors = [.. Enumerable.Range(0, Math.Min(options.Parallelism, BatchPages)).Select(_ => new Compressor(options.Level))];
+        descriptors = new byte[pages.Count * PageDescriptor.Bytes];
+        checksums = new ulong[pages.Count];
+        compressors = [.. Enumerable.Range(0, Math.Min(options.Parallelism, BatchPages)).Select(_ => new PageCompressor(options))];
     }
 
     private long Position => written + buffered;
 
-    /// <summary>Writes every page's bytes and returns the file offset behind them.</summary>
-    public long WritePages(IProgress<ArchiveProgress>? progress, CancellationToken cancellation)
+    /// <summary>Writes every page's bytes; the file ends with them.</summary>
+    public void WritePages(IProgress<ArchiveProgress>? progress, CancellationToken cancellation)
     {
-        packedSizes[0] = Compress(compressors[0], raw.AsSpan(0, PageSize), packed.AsSpan(0, PageSize));
+        packedSizes[0] = compressors[0].Compress(raw.AsSpan(0, PageSize), packed.AsSpan(0, PageSize), out packedFlags[0]);
         zeroBlock = Append(0, out zeroChecksum);
         long page = 0;
-        foreach (PhysicalRange range in view.Ram)
+        foreach (ulong address in pages.Addresses())
         {
-            for (ulong at = 0; at < range.Length; at += PageSize)
+            Add(page++, address);
+            if (page % BatchPages == 0)
             {
-                Add(page++, range.Start + at);
-                if (page % BatchPages == 0)
-                {
-                    cancellation.ThrowIfCancellationRequested();
-                    progress?.Report(new ArchiveProgress(page, checksums.Length, Position));
-                }
+                cancellation.ThrowIfCancellationRequested();
+                progress?.Report(new ArchiveProgress(page, checksums.Length, Position));
             }
         }
 
         WriteBatch();
         Flush();
         progress?.Report(new ArchiveProgress(page, checksums.Length, Position));
-        return Position;
     }
 
-    /// <summary>Writes the descriptors to their place before the pages and the checksums behind them.</summary>
-    public void WriteTables(long descriptorsOffset, long checksumsOffset)
+    /// <summary>Writes the descriptors, each with its page's checksum, to their place before the pages.</summary>
+    public void WriteDescriptors(long offset)
     {
         long page = 0;
-        foreach (PhysicalRange range in view.Ram)
+        foreach (ulong address in pages.Addresses())
         {
-            for (ulong at = 0; at < range.Length; at += PageSize, page++)
-            {
-                checksums[page] = PageDescriptor.Checksum(
-                    (long)((range.Start + at) / PageSize), descriptors.AsSpan((int)page * PageDescriptor.Bytes), checksums[page]);
-            }
+            Span<byte> record = descriptors.AsSpan((int)page * PageDescriptor.Bytes);
+            PageDescriptor.Read(record).Seal((long)(address / PageSize), checksums[page]).Write(record);
+            page++;
         }
 
-        RandomAccess.Write(handle, descriptors, descriptorsOffset);
-        written = checksumsOffset;
-        Span<byte> bytes = stackalloc byte[PageDescriptor.ChecksumBytes];
-        foreach (ulong checksum in checksums)
-        {
-            BinaryPrimitives.WriteUInt64LittleEndian(bytes, checksum);
-            Append(bytes);
-        }
-
-        Flush();
+        RandomAccess.Write(handle, descriptors, offset);
     }
 
     /// <summary>The layout of the file as it now is.</summary>
-    public LayoutNote Layout(long headSize, long checksumsOffset, ulong headChecksum) => new()
+    public LayoutNote Layout(long headSize, ulong headChecksum) => new()
     {
         FileLength = Position,
         DescriptorsOffset = headSize,
         Pages = checksums.Length,
         DataOffset = dataOffset,
-        ChecksumsOffset = checksumsOffset,
         ZeroBlockSize = zeroBlock.Size,
         Blocks = blocks,
         ZeroBlockChecksum = zeroChecksum,
@@ -121,7 +106,7 @@ internal sealed class PageEncoder : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Compressor compressor in compressors)
+        foreach (PageCompressor compressor in compressors)
         {
             compressor.Dispose();
         }
@@ -202,13 +187,9 @@ internal sealed class PageEncoder : IDisposable
     {
         for (int i = worker; i < batch; i += compressors.Length)
         {
-            packedSizes[i] = Compress(compressors[worker], raw.AsSpan(i * PageSize, PageSize), packed.AsSpan(i * PageSize, PageSize));
+            packedSizes[i] = compressors[worker].Compress(raw.AsSpan(i * PageSize, PageSize), packed.AsSpan(i * PageSize, PageSize), out packedFlags[i]);
         }
     }
-
-    /// <summary>The compressed size, or <see cref="PageSize"/> when that is not less.</summary>
-    private static int Compress(Compressor compressor, ReadOnlySpan<byte> page, Span<byte> destination) =>
-        compressor.TryWrap(page, destination[..(PageSize - 1)], out int size) ? size : PageSize;
 
     /// <summary>Puts slot <paramref name="slot"/> of the batch into the file.</summary>
     private PageDescriptor Append(int slot, out ulong checksum)
@@ -216,7 +197,7 @@ internal sealed class PageEncoder : IDisposable
         int size = packedSizes[slot];
         ReadOnlySpan<byte> stored = (size == PageSize ? raw : packed).AsSpan(slot * PageSize, size);
         checksum = XxHash3.HashToUInt64(stored);
-        var descriptor = new PageDescriptor(Position, size, size == PageSize ? PageDescriptor.Raw : PageDescriptor.Zstd);
+        var descriptor = new PageDescriptor(Position, size, packedFlags[slot]);
         blocks++;
         Append(stored);
         return descriptor;

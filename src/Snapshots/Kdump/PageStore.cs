@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.IO.Hashing;
 using Emulator.Memory;
 using ZstdSharp;
@@ -19,6 +18,7 @@ internal sealed class PageStore : IDisposable
     private readonly ArchiveFile file;
     private readonly ArchiveHead head;
     private readonly Decompressor decompressor = new();
+    private readonly ZlibPage zlib = new();
     private readonly byte[] stored = new byte[PageSize];
     private readonly byte[] zeros = new byte[PageSize];
     private readonly (long Frame, byte[] Bytes)[] pages = new (long, byte[])[CachedPages];
@@ -32,7 +32,7 @@ internal sealed class PageStore : IDisposable
         Array.Fill(runs, (-1, []));
     }
 
-    /// <summary>The page's bytes, valid until the next call; empty when the frame is not RAM.</summary>
+    /// <summary>The page's bytes, valid until the next call; empty when the frame is not RAM, or was left out.</summary>
     public ReadOnlySpan<byte> Read(long frame)
     {
         ref (long Frame, byte[] Bytes) slot = ref pages[frame % CachedPages];
@@ -41,23 +41,22 @@ internal sealed class PageStore : IDisposable
             return slot.Bytes;
         }
 
-        long rank = head.Frames.Rank(frame);
+        long rank = head.Stored.Rank(frame);
         if (rank < 0)
         {
             return [];
         }
 
-        PageDescriptor descriptor = Descriptor(frame, rank, out ReadOnlySpan<byte> record, out ulong checksum);
+        PageDescriptor descriptor = Descriptor(frame, rank);
         if (descriptor.Offset == head.Layout.DataOffset)
         {
-            CheckPage(frame, record, head.Layout.ZeroBlockChecksum, checksum, descriptor);
+            CheckPage(frame, head.Layout.ZeroBlockChecksum, descriptor);
             return zeros;
         }
 
-        // The record lies in a cached run that stays where it is until the next descriptor is looked up.
         Span<byte> block = stored.AsSpan(0, descriptor.Size);
         file.Read(descriptor.Offset, block, FieldOf(frame));
-        CheckPage(frame, record, XxHash3.HashToUInt64(block), checksum, descriptor);
+        CheckPage(frame, XxHash3.HashToUInt64(block), descriptor);
         byte[] bytes = slot.Bytes.Length == PageSize ? slot.Bytes : new byte[PageSize];
         slot = (-1, bytes);
         Unpack(block, descriptor, bytes, FieldOf(frame));
@@ -68,65 +67,58 @@ internal sealed class PageStore : IDisposable
     /// <summary>True when the frame is RAM that was stored as the page of zeros.</summary>
     public bool IsZero(long frame)
     {
-        long rank = head.Frames.Rank(frame);
+        long rank = head.Stored.Rank(frame);
         if (rank < 0)
         {
             return false;
         }
 
-        PageDescriptor descriptor = Descriptor(frame, rank, out ReadOnlySpan<byte> record, out ulong checksum);
+        PageDescriptor descriptor = Descriptor(frame, rank);
         if (descriptor.Offset != head.Layout.DataOffset)
         {
             return false;
         }
 
-        CheckPage(frame, record, head.Layout.ZeroBlockChecksum, checksum, descriptor);
+        CheckPage(frame, head.Layout.ZeroBlockChecksum, descriptor);
         return true;
     }
 
-    /// <summary>A page's descriptor with its numbers checked, its raw bytes and the checksum it should have.</summary>
-    public PageDescriptor Descriptor(long frame, long rank, out ReadOnlySpan<byte> record, out ulong checksum)
+    /// <summary>A page's descriptor with its numbers checked.</summary>
+    public PageDescriptor Descriptor(long frame, long rank)
     {
         long run = rank / RunPages;
         ref (long Run, byte[] Bytes) slot = ref runs[run % CachedRuns];
         int count = (int)Math.Min(RunPages, head.Layout.Pages - (run * RunPages));
         if (slot.Run != run)
         {
-            int size = RunPages * (PageDescriptor.Bytes + PageDescriptor.ChecksumBytes);
+            const int size = RunPages * PageDescriptor.Bytes;
             byte[] bytes = slot.Bytes.Length == size ? slot.Bytes : new byte[size];
             slot = (-1, bytes);
             file.Read(
                 head.Layout.DescriptorsOffset + (run * RunPages * PageDescriptor.Bytes), bytes.AsSpan(0, count * PageDescriptor.Bytes), "page descriptors");
-            file.Read(
-                head.Layout.ChecksumsOffset + (run * RunPages * PageDescriptor.ChecksumBytes),
-                bytes.AsSpan(RunPages * PageDescriptor.Bytes, count * PageDescriptor.ChecksumBytes), "page checksums");
             slot.Run = run;
         }
 
-        int index = (int)(rank % RunPages);
-        record = slot.Bytes.AsSpan(index * PageDescriptor.Bytes, PageDescriptor.Bytes);
-        checksum = BinaryPrimitives.ReadUInt64LittleEndian(
-            slot.Bytes.AsSpan((RunPages * PageDescriptor.Bytes) + (index * PageDescriptor.ChecksumBytes)));
-        var descriptor = PageDescriptor.Read(record);
+        var descriptor = PageDescriptor.Read(slot.Bytes.AsSpan((int)(rank % RunPages) * PageDescriptor.Bytes));
         long at = head.Layout.DescriptorsOffset + (rank * PageDescriptor.Bytes);
-        if (descriptor.Offset < head.Layout.DataOffset || descriptor.Offset >= head.Layout.ChecksumsOffset)
+        if (descriptor.Offset < head.Layout.DataOffset || descriptor.Offset >= head.Layout.FileLength)
         {
             throw file.Bad(at, FieldOf(frame), $"its bytes are said to be at 0x{descriptor.Offset:x}, outside of the page data");
         }
 
-        if (descriptor.Size < 1 || descriptor.Size > Math.Min(ArchiveLimits.BlockBytes, head.Layout.ChecksumsOffset - descriptor.Offset))
+        if (descriptor.Size < 1 || descriptor.Size > Math.Min(ArchiveLimits.BlockBytes, head.Layout.FileLength - descriptor.Offset))
         {
             throw file.Bad(at + 8, FieldOf(frame), $"{descriptor.Size} bytes are said to be stored, must be 1 … {ArchiveLimits.BlockBytes} and within the page data");
         }
 
-        bool rightFlags = descriptor.Flags == PageDescriptor.Zstd || (descriptor.Flags == PageDescriptor.Raw && descriptor.Size == PageSize);
+        bool rightFlags = descriptor.Flags is PageDescriptor.Zstd or PageDescriptor.Zlib || (descriptor.Flags == PageDescriptor.Raw && descriptor.Size == PageSize);
         return rightFlags ? descriptor : throw file.Bad(at + 12, FieldOf(frame), $"flags 0x{descriptor.Flags:x} with {descriptor.Size} bytes");
     }
 
     /// <summary>Holds a page against its checksum.</summary>
-    public void CheckPage(long frame, ReadOnlySpan<byte> record, ulong blockChecksum, ulong checksum, PageDescriptor descriptor)
+    public void CheckPage(long frame, ulong blockChecksum, PageDescriptor descriptor)
     {
-        if (PageDescriptor.Checksum(frame, record, blockChecksum) != checksum)
+        if (descriptor.Seal(frame, blockChecksum) != descriptor)
         {
             throw file.Bad(descriptor.Offset, FieldOf(frame), "its bytes or its descriptor do not match the checksum");
         }
@@ -144,16 +136,17 @@ internal sealed class PageStore : IDisposable
         int size;
         try
         {
-            size = decompressor.TryUnwrap(block, page, out int written) ? written : -1;
+            size = descriptor.Flags == PageDescriptor.Zlib ? zlib.Expand(block, page)
+                : decompressor.TryUnwrap(block, page, out int written) ? written : -1;
         }
-        catch (ZstdException e)
+        catch (Exception e) when (e is ZstdException or InvalidDataException)
         {
-            throw file.Bad(descriptor.Offset, field, $"the zstd frame is damaged: {e.Message}", e);
+            throw file.Bad(descriptor.Offset, field, $"its compressed bytes are damaged: {e.Message}", e);
         }
 
         if (size != PageSize)
         {
-            throw file.Bad(descriptor.Offset, field, "the zstd frame does not hold one page");
+            throw file.Bad(descriptor.Offset, field, $"the {(descriptor.Flags == PageDescriptor.Zlib ? "zlib stream" : "zstd frame")} does not hold one page");
         }
     }
 

@@ -57,7 +57,7 @@ public abstract class ArchiveCommandTests : ProgramTests
         Assert.Equal(3, lines.Length);
         Assert.StartsWith("ID ", lines[0]);
         Assert.StartsWith(newer.Id, lines[1]);
-        Assert.EndsWith("  whole    Kernel panic - not syncing: newer", lines[1]);
+        Assert.EndsWith("  whole  sample   6.1.0-test      1  Kernel panic - not syncing: newer", lines[1]);
         Assert.StartsWith(older.Id, lines[2]);
     }
 
@@ -86,9 +86,11 @@ public abstract class ArchiveCommandTests : ProgramTests
     {
         (int code, string output, string error) = await Built.RunAsync($"show {name} --store {store.Path}");
         Assert.Equal((0, ""), (code, error));
+        Assert.StartsWith("title:        Kernel panic - not syncing: newer\n", output);
         Assert.Contains($"id:           {newer.Id}\n", output);
-        Assert.Contains("title:        Kernel panic - not syncing: newer\n", output);
         Assert.Contains("memory:       896K\n", output);
+        Assert.Contains("\nCPU 0 (crashed), real mode\nrip 0000000000007c42\n", output);
+        Assert.Contains("\nrax     0000000000001000  rbx     0000000000001003  rcx     0000000000001001", output);
         Assert.Contains("release:      6.1.0-test\n", output);
     }
 
@@ -110,7 +112,7 @@ public abstract class ArchiveCommandTests : ProgramTests
     public async Task What_a_guest_said_cannot_command_the_terminal()
     {
         (_, string output, _) = await Built.RunAsync($"show latest --store {store.Path}");
-        Assert.EndsWith("\nfirst line\n?[31mred?\n", output);
+        Assert.Contains("\nlog\n  first line\n  ?[31mred?\n", output);
     }
 
     [Fact]
@@ -174,6 +176,30 @@ public abstract class ArchiveCommandTests : ProgramTests
         (code, output, _) = await Built.RunAsync($"prune --keep 1 --store {store.Path}");
         Assert.Equal((0, $"removed {older.Id}: Kernel panic - not syncing: older\n"), (code, output));
         Assert.Equal([newer.Id], Store.Open(store.Path).List().Select(archive => archive.Id));
+    }
+
+    [Fact]
+    public async Task What_was_pruned_still_counts_and_machines_are_pruned_apart()
+    {
+        for (int second = 3; second < 7; second++)
+        {
+            SampleImage.WriteTo(store.Path, "Kernel panic - not syncing: newer", second);
+        }
+
+        (int code, string output, _) = await Built.RunAsync($"prune --keep-per-title --machine other --store {store.Path}");
+        Assert.Equal((0, ""), (code, output));
+        (code, output, _) = await Built.RunAsync($"prune --keep-per-title --machine sample --store {store.Path}");
+        Assert.Equal((0, 3), (code, output.Count(letter => letter == '\n')));
+        (code, output, _) = await Built.RunAsync($"ls --group --json --store {store.Path}");
+        Assert.Equal(0, code);
+        using JsonDocument json = JsonDocument.Parse(output);
+        JsonElement group = json.RootElement[0];
+        Assert.Equal(("Kernel panic - not syncing: newer", 5), (group.GetProperty("title").GetString(), group.GetProperty("count").GetInt32()));
+        Assert.Equal(2, group.GetProperty("archives").GetArrayLength());
+        Assert.Equal((2, 6), (group.GetProperty("first").GetDateTimeOffset().Second, group.GetProperty("last").GetDateTimeOffset().Second));
+        Assert.Equal(1, json.RootElement[1].GetProperty("count").GetInt32());
+        (_, output, _) = await Built.RunAsync($"ls --group --store {store.Path}");
+        Assert.Matches("^COUNT  FIRST .*\n    5  2026-05-01 .*  Kernel panic - not syncing: newer\n    1  ", output);
     }
 
     [Fact]

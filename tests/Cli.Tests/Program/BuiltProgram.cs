@@ -5,11 +5,26 @@ namespace Cli.Tests.Program;
 /// <summary>The program as it was built, in one of the two ways; its runs are processes of their own.</summary>
 internal sealed class BuiltProgram(string path)
 {
+    private readonly Dictionary<string, string> environment = [];
+
     /// <summary>The ordinary build, which lies beside the tests.</summary>
     public static ValueTask<BuiltProgram> OrdinaryAsync() => new(new BuiltProgram(Path.Combine(AppContext.BaseDirectory, "Cli")));
 
     /// <summary>The native program that scripts/gdbstub makes. Skips the test where there is nothing to link one with.</summary>
     public static async ValueTask<BuiltProgram> NativeAsync() => new(await NativeProgram.PathAsync());
+
+    /// <summary>The same with a variable in its environment.</summary>
+    public BuiltProgram With(string name, string value)
+    {
+        var program = new BuiltProgram(path);
+        foreach ((string known, string its) in environment)
+        {
+            program.environment[known] = its;
+        }
+
+        program.environment[name] = value;
+        return program;
+    }
 
     /// <summary>Runs it with nothing typed; returns exit code, standard output and standard error.</summary>
     public async Task<(int Code, string Output, string Error)> RunAsync(string arguments)
@@ -31,6 +46,11 @@ internal sealed class BuiltProgram(string path)
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        foreach ((string name, string value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
         foreach (string argument in arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
             start.ArgumentList.Add(argument);

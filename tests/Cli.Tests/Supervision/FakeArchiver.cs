@@ -37,6 +37,10 @@ internal sealed class FakeArchiver(int failures = 0) : IArchiver
         }
 
         Written.Add(capture.Title);
-        return new ArchivedCrash($"id{Written.Count}", $"/store/id{Written.Count}", 1);
+        return new ArchivedCrash($"id{Written.Count}", $"/store/id{Written.Count}", 1, capture.Title, 1);
     }
+
+    public IReadOnlyList<(string Id, string Title)> Prune() => [];
+
+    public long? Shrink(ArchivedCrash archived, CancellationToken cancellation) => null;
 }

@@ -215,6 +215,71 @@ public sealed class SupervisorTests
         Assert.Equal(3, await code);
     }
 
+    [Fact]
+    public async Task A_guest_that_crashes_at_every_start_waits_longer_each_time_and_stops_at_the_limit()
+    {
+        var clock = new ManualClock();
+        var run = new Run("reboot", 3, new FakeMachine(Enumerable.Repeat("Reset KernelPanic", 9).ToArray()), new FakeArchiver(), clock, 60);
+        Task<int> code = run.Start();
+        foreach (int seconds in (int[])[1, 2])
+        {
+            Assert.Equal(TimeSpan.FromSeconds(seconds), await clock.NextTimerAsync());
+            Assert.True(run.Supervisor.Runner.IsFrozen);
+            clock.Advance(TimeSpan.FromSeconds(seconds));
+        }
+
+        Assert.Equal(3, await code);
+        Assert.Equal("run,capture,restart,run,capture,restart,run,capture,restart,run,capture", run.Machine.Log);
+        Assert.Contains("--max-reboots", run.Events.All.OfType<StayingEvent>().Single().Hint);
+        Assert.Equal([1.0, 2.0], run.Events.All.OfType<BackoffEvent>().Select(wait => wait.Seconds));
+    }
+
+    [Fact]
+    public async Task A_wait_ends_at_once_when_somebody_says_so()
+    {
+        var clock = new ManualClock();
+        var run = new Run("reboot", -1, new FakeMachine("Reset KernelPanic", "Reset KernelPanic", "run"), new FakeArchiver(), clock, 60);
+        Task<int> code = run.Start();
+        await clock.NextTimerAsync();
+        run.Supervisor.Runner.Restart();
+        run.Machine.WaitUntilUnderWay();
+        clock.Advance(TimeSpan.FromHours(1));
+        run.Supervisor.RequestEnd(EndRequest.Console);
+        Assert.Equal(3, await code);
+        Assert.Equal("run,capture,restart,run,capture,restart,run", run.Machine.Log);
+    }
+
+    [Fact]
+    public async Task A_debugger_that_looks_at_the_crash_holds_the_restart_up()
+    {
+        var clock = new ManualClock();
+        var run = new Run("reboot", -1, new FakeMachine("Reset KernelPanic", "Reset KernelPanic", "run"), new FakeArchiver(), clock, 60);
+        Task<int> code = run.Start();
+        await clock.NextTimerAsync();
+        using (var debugger = new FakeDebugger(run.Supervisor.Runner))
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            Assert.Contains("monitor reset", debugger.Continue()!.Text);
+            Assert.Equal("run,capture,restart,run,capture", run.Machine.Log);
+        }
+
+        run.Machine.WaitUntilUnderWay();
+        run.Supervisor.RequestEnd(EndRequest.Console);
+        Assert.Equal(3, await code);
+    }
+
+    [Theory]
+    [InlineData("0 0 0 0 0 0 0 0 0", 60, "0 1 2 4 8 16 32 60 60")]
+    [InlineData("0 0 0 90 0 0", 60, "0 1 2 0 0 1")]
+    [InlineData("59 59 60 59", 60, "0 1 0 0")]
+    [InlineData("0 0 0 0", 0, "0 0 0 0")]
+    [InlineData("0 0 0 0", 3, "0 1 2 3")]
+    public void The_wait_doubles_while_the_guest_lives_shortly(string lived, int longest, string expected)
+    {
+        var backoff = new RestartBackoff(TimeSpan.FromSeconds(longest));
+        Assert.Equal(expected, string.Join(' ', lived.Split(' ').Select(seconds => backoff.Next(TimeSpan.FromSeconds(int.Parse(seconds, null))).TotalSeconds)));
+    }
+
     /// <summary>A run over fakes.</summary>
     private sealed class Run
     {
@@ -223,13 +288,14 @@ public sealed class SupervisorTests
         {
         }
 
-        public Run(string onPanic, int limit, FakeMachine machine, FakeArchiver archiver)
+        public Run(string onPanic, int limit, FakeMachine machine, FakeArchiver archiver, TimeProvider? clock = null, int longestBackoff = 0)
         {
             Machine = machine;
             Archiver = archiver;
             var policy = new TrapPolicy(Enum.Parse<PanicAction>(onPanic, ignoreCase: true), limit < 0 ? null : (ulong)limit);
             Supervisor = new Supervisor(
-                machine, policy, new ArchiveQueue(archiver, Events, Timeout.InfiniteTimeSpan), Events, waitForDebugger: false);
+                machine, policy, new ArchiveQueue(archiver, Events, Timeout.InfiniteTimeSpan), Events, waitForDebugger: false,
+                new RestartBackoff(TimeSpan.FromSeconds(longestBackoff)), clock);
         }
 
         public FakeMachine Machine { get; }

@@ -20,6 +20,13 @@ internal static class GuestFiles
         return (kernel, debug);
     }
 
+    /// <summary>The static busybox fetched beside the kernel, else the installed one; skips the test when there is none.</summary>
+    public static string BusyboxOrSkip()
+    {
+        string fetched = Path.Combine(Directory, "debian", "busybox");
+        return File.Exists(fetched) ? fetched : ProgramOrSkip("busybox", "busybox-static");
+    }
+
     /// <summary>The program's path; skips the test when it is not installed.</summary>
     public static string ProgramOrSkip(string name, string package)
     {

@@ -42,8 +42,7 @@ internal sealed partial class QemuPanic
     public static async Task<QemuPanic> CaptureAsync(string kernel, int cpus, string? dumps = null)
     {
         string qemu = GuestFiles.ProgramOrSkip("qemu-system-x86_64", "qemu-system-x86");
-        string guests = Path.Combine(GuestFiles.Directory, "debian", "busybox");
-        string busybox = File.Exists(guests) ? guests : GuestFiles.ProgramOrSkip("busybox", "busybox-static");
+        string busybox = GuestFiles.BusyboxOrSkip();
         string directory = Directory.CreateTempSubdirectory("qemu-panic-").FullName;
         try
         {

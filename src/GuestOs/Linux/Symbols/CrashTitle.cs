@@ -83,8 +83,16 @@ public static class CrashTitle
         }
 
         string kind = fault is not null ? KindOfFault(fault) : KindOfPanic(line);
-        string? function = FirstFunction(stack, fault is not null || InsideInterrupt.Any(words => line.Contains(words, StringComparison.Ordinal)));
-        return Cut(function is null ? kind : $"{kind} in {function}");
+        int culprit = CulpritOf(line, fault, stack);
+        return Cut(culprit < 0 ? kind : $"{kind} in {Plain(stack[culprit].Symbol!)}");
+    }
+
+    /// <summary>The frame a title names: the first that is not the machinery of dying; −1 when there is none.</summary>
+    public static int CulpritOf(string line, string? fault, IReadOnlyList<StackFrame> stack)
+    {
+        ArgumentNullException.ThrowIfNull(line);
+        ArgumentNullException.ThrowIfNull(stack);
+        return FirstFunction(stack, fault is not null || InsideInterrupt.Any(words => line.Contains(words, StringComparison.Ordinal)));
     }
 
     private static string KindOfFault(string fault)
@@ -108,7 +116,7 @@ public static class CrashTitle
         return said.Length == 0 ? "kernel panic" : $"kernel panic: {Generalize(said)}";
     }
 
-    private static string? FirstFunction(IReadOnlyList<StackFrame> stack, bool afterInterrupt)
+    private static int FirstFunction(IReadOnlyList<StackFrame> stack, bool afterInterrupt)
     {
         int from = 0;
         for (int i = 1; afterInterrupt && i < stack.Count; i++)
@@ -123,13 +131,13 @@ public static class CrashTitle
 
         for (int i = from; i < stack.Count; i++)
         {
-            if (stack[i].Symbol is { } symbol && Plain(symbol) is var name && !IsHelper(name))
+            if (stack[i].Symbol is { } symbol && !IsHelper(Plain(symbol)))
             {
-                return name;
+                return i;
             }
         }
 
-        return null;
+        return -1;
     }
 
     private static bool IsHelper(string name)
