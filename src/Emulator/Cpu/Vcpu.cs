@@ -333,6 +333,9 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     {
         CpuState* s = State;
         currentModeValid = false;
+
+        // Translated code has the mode built in.
+        LeaveBlock();
         canTranslate = s->Cpl is 0 or 3;
         if (s->Cpl == 3 && (s->Rflags & Flags.Ac) != 0 && (s->Cr0 & ControlRegisters.Am) != 0)
         {
