@@ -175,10 +175,16 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
                 if (block->Code != 0 && CanEnter(budget))
                 {
                     RunTranslated(block);
-                    continue;
                 }
+                else
+                {
+                    Execute(OpsOf(block), budget < (ulong)block->Count ? (int)budget : block->Count);
+                }
+            }
 
-                Execute(OpsOf(block), budget < (ulong)block->Count ? (int)budget : block->Count);
+            if (OneBlock)
+            {
+                return VcpuExit.Budget;
             }
         }
     }
