@@ -48,7 +48,7 @@ public sealed partial class Machine : IMachineControl, IMachineSignals, IDisposa
         }
 
         memory.HostAddressesRevoked = reads => Array.ForEach(vcpus, vcpu => vcpu.HostAddressesRevoked(reads));
-        memory.PageMoved = (page, _) => Array.ForEach(vcpus, vcpu => vcpu.PageMoved(page));
+        memory.PageMoved = PageMoved;
         events.Shortened = () => Array.ForEach(vcpus, vcpu => vcpu.Leave());
         reportTimer = events.CreateTimer("crash report", ReportDue);
         Chipset = new Chipset(
@@ -503,7 +503,18 @@ public sealed partial class Machine : IMachineControl, IMachineSignals, IDisposa
     private void SetTime(ulong now)
     {
         clock.Now = now;
-        Array.ForEach(vcpus, vcpu => vcpu.Count = now);
+        foreach (Vcpu vcpu in vcpus)
+        {
+            vcpu.Count = now;
+        }
+    }
+
+    private void PageMoved(ulong page, nint _)
+    {
+        foreach (Vcpu vcpu in vcpus)
+        {
+            vcpu.PageMoved(page);
+        }
     }
 
     private sealed class BootMemory(Machine machine) : IBootMemory

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Emulator.Cpu;
 
 /// <summary>
@@ -12,8 +10,6 @@ internal static unsafe class CpuIdentity
     internal const uint Signature = 0x206C2;
 
     private const uint HighestBasic = 0x16, HighestHypervisor = 0x4000_0000, HighestExtended = 0x8000_0008;
-    private const string Vendor = "GenuineIntel", Hypervisor = "GdbStub VM  ";
-    private const string Brand = "GdbStub virtual CPU x86-64-v2 @ 1.00GHz";
 
     private const uint FeaturesEdx = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 11 | 1 << 12
         | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 19 | 1 << 23 | 1 << 24 | 1 << 25 | 1 << 26;
@@ -24,6 +20,12 @@ internal static unsafe class CpuIdentity
     private const uint StructuredEbx = 1u << 0 | 1 << 7 | 1 << 9 | 1 << 13 | 1 << 20;
     private const uint StructuredEcx = 1u << 2;
     private const uint StructuredEdx = 1 << 4 | 1 << 29;
+
+    private static ReadOnlySpan<byte> Vendor => "GenuineIntel"u8;
+
+    private static ReadOnlySpan<byte> Hypervisor => "GdbStub VM  "u8;
+
+    private static ReadOnlySpan<byte> Brand => "GdbStub virtual CPU x86-64-v2 @ 1.00GHz"u8;
 
     internal static (uint Eax, uint Ebx, uint Ecx, uint Edx) Leaf(Vcpu cpu, uint leaf, uint subleaf)
     {
@@ -91,17 +93,15 @@ internal static unsafe class CpuIdentity
 
     private static uint Cache(uint ways, uint line) => ((ways - 1) << 22) | (line - 1);
 
-    private static (uint First, uint Second, uint Third) Words(string text)
-    {
-        byte[] bytes = Encoding.ASCII.GetBytes(text);
-        return (BitConverter.ToUInt32(bytes, 0), BitConverter.ToUInt32(bytes, 4), BitConverter.ToUInt32(bytes, 8));
-    }
+    private static (uint First, uint Second, uint Third) Words(ReadOnlySpan<byte> text) =>
+        (BitConverter.ToUInt32(text), BitConverter.ToUInt32(text[4..]), BitConverter.ToUInt32(text[8..]));
 
     private static (uint, uint, uint, uint) BrandWords(int part)
     {
-        byte[] bytes = new byte[48];
-        Encoding.ASCII.GetBytes(Brand, bytes);
-        return (BitConverter.ToUInt32(bytes, part * 16), BitConverter.ToUInt32(bytes, (part * 16) + 4),
-            BitConverter.ToUInt32(bytes, (part * 16) + 8), BitConverter.ToUInt32(bytes, (part * 16) + 12));
+        Span<byte> text = stackalloc byte[48];
+        text.Clear();
+        Brand.CopyTo(text);
+        text = text[(part * 16)..];
+        return (BitConverter.ToUInt32(text), BitConverter.ToUInt32(text[4..]), BitConverter.ToUInt32(text[8..]), BitConverter.ToUInt32(text[12..]));
     }
 }
