@@ -1,19 +1,35 @@
 using Emulator;
 using Emulator.Memory;
+using Emulator.Time;
 
 namespace Conformance.Tests;
 
 /// <summary>Time is the instruction count: the same inputs make the same machine, whoever looked at it on the way.</summary>
 public sealed class DeterminismTests(DebianRuns runs)
 {
-    [Fact]
-    public void Two_boots_of_Debian_end_in_the_same_state()
+    [Theory]
+    [InlineData(Engine.Translator, 100_000)]
+    [InlineData(Engine.Translator, 997)]
+    [InlineData(Engine.Translator, 50_000_000)]
+    [InlineData(Engine.Interpreter, 100_000)]
+    public void Boots_of_Debian_end_in_the_same_state(Engine engine, int slice)
     {
         DebianRuns.Panicked first = runs.Crash;
-        using GuestRun second = GuestRun.Debian();
+        using GuestRun second = GuestRun.Debian(engine: engine, slice: (ulong)slice);
         Assert.Equal(first.Exit, second.Run());
         Assert.Equal(first.Guest.Console, second.Console);
         Assert.Equal(first.Hash, StateHash.Of(second.Machine));
+    }
+
+    [Fact]
+    public void A_guest_at_work_costs_no_allocation()
+    {
+        GuestRun run = runs.AtShell.Again();
+        run.Machine.Input.Post(InputKind.Console, "while :; do x=$(echo a | cat); done\r"u8.ToArray());
+        run.Machine.Run(1_000_000_000);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        run.Machine.Run(500_000_000);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
     [Fact]

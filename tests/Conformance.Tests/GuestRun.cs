@@ -21,10 +21,10 @@ internal sealed class GuestRun : IDisposable
     private readonly StringBuilder console = new();
     private BootRequest? request;
 
-    public GuestRun(ulong memory = 256UL << 20, bool exitPort = false, Engine engine = Engine.Translator)
+    public GuestRun(ulong memory = 256UL << 20, bool exitPort = false, Engine engine = Engine.Translator, ulong slice = 100_000)
     {
         Errors = new ErstStore();
-        Machine = new Machine(new MachineOptions { Engine = engine, Memory = memory, ExitPort = exitPort, ErstStore = Errors, Com1Output = sent => console.Append((char)sent) });
+        Machine = new Machine(new MachineOptions { Engine = engine, Slice = slice, Memory = memory, ExitPort = exitPort, ErstStore = Errors, Com1Output = sent => console.Append((char)sent) });
     }
 
     public Machine Machine { get; }
@@ -35,10 +35,10 @@ internal sealed class GuestRun : IDisposable
     public string Console => console.ToString();
 
     /// <summary>Debian, about to execute its first instruction.</summary>
-    public static GuestRun Debian(string commandLine = Crash, Engine engine = Engine.Translator)
+    public static GuestRun Debian(string commandLine = Crash, Engine engine = Engine.Translator, ulong slice = 100_000)
     {
         (byte[] kernel, byte[] initrd) = (DebianFiles.Kernel(), DebianFiles.Initrd());
-        var run = new GuestRun(engine: engine);
+        var run = new GuestRun(engine: engine, slice: slice);
         run.Boot(new BootRequest { Kernel = kernel, Initrd = initrd, MemoryMap = [], CommandLine = commandLine });
         return run;
     }
