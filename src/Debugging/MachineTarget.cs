@@ -108,7 +108,8 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
         get
         {
             using Visit visit = new(connection.Access);
-            return options.Guest!.TextSegment(visit.View);
+            return options.Guest!.TextSegment(visit.View)
+                ?? (kernel?.Of(connection.Access, visit.View) is { Symbols: { } symbols } && symbols.TryGetAddress("_text", out ulong text) ? text : null);
         }
     }
 
