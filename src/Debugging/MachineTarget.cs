@@ -32,7 +32,7 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
         this.options = options;
         ProcessId = process;
         commands = new MonitorTable(options);
-        kernel = options.Kernels is null ? null : new KernelLook();
+        kernel = options.Kernels is null ? null : new KernelLook(() => options.Guest?.KnownVmcoreinfo);
         files = options.Kernels is { } symbols ? new KernelFiles(symbols, LookForFile) : null;
         threads = new MachineThreads(connection, kernel, options.Kernels is { Threads: ThreadListing.Tasks });
     }
