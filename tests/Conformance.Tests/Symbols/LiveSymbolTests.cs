@@ -36,7 +36,7 @@ public sealed class LiveSymbolTests(DebianRuns runs)
         // A task that came meanwhile, and one that cannot be run.
         Assert.Matches("\"sleep\" \\(pid \\d+, ", parts[1]);
         Assert.Matches("thread \\d+ waits and cannot be told to run; threads that can: 1", parts[1]);
-        Assert.Contains("Run till exit from", parts[1], StringComparison.Ordinal);
+        Assert.Contains("Value returned is $", parts[1], StringComparison.Ordinal);
         Assert.Contains("in: ", parts[1], StringComparison.Ordinal);
         Assert.Matches("task: sh, pid \\d+, on vCPU 0", parts[1]);
     }
