@@ -16,6 +16,12 @@ public interface IGuestInformation
     /// <summary>The crash in the guest's own words, for <c>monitor panic</c>; null when nothing is known of one.</summary>
     string? Panic(IMachineView view) => null;
 
+    /// <summary>
+    /// What was kept of the kernel's VMCOREINFO when the machine was: with it, memory need not be searched while a debugger
+    /// waits, which takes gdb's patience of two seconds in a machine of many gigabytes. Null when nothing was.
+    /// </summary>
+    string? KnownVmcoreinfo => null;
+
     /// <summary>The kernel's VMCOREINFO text, which drgn asks for; null when there is none.</summary>
     ReadOnlyMemory<byte>? Vmcoreinfo(IMachineView view) => null;
 

@@ -32,7 +32,7 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
         this.options = options;
         ProcessId = process;
         commands = new MonitorTable(options);
-        kernel = options.Kernels is null ? null : new KernelLook();
+        kernel = options.Kernels is null ? null : new KernelLook(() => options.Guest?.KnownVmcoreinfo);
         files = options.Kernels is { } symbols ? new KernelFiles(symbols, LookForFile) : null;
         threads = new MachineThreads(connection, kernel, options.Kernels is { Threads: ThreadListing.Tasks });
     }
@@ -108,7 +108,8 @@ internal sealed class MachineTarget : IDebugTarget, ITargetWriter, IMonitor, IPh
         get
         {
             using Visit visit = new(connection.Access);
-            return options.Guest!.TextSegment(visit.View);
+            return options.Guest!.TextSegment(visit.View)
+                ?? (kernel?.Of(connection.Access, visit.View) is { Symbols: { } symbols } && symbols.TryGetAddress("_text", out ulong text) ? text : null);
         }
     }
 

@@ -5,7 +5,7 @@ namespace Debugging.Tests;
 /// <summary>The system's own gdb, in batch mode.</summary>
 internal static class GdbProcess
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
 
     /// <summary>Skips the test where there is no gdb.</summary>
     public static void Require(string program = "gdb")

@@ -35,7 +35,7 @@ internal sealed partial class ArchiveServer : IAsyncDisposable
         try
         {
             CheckDebugFile(image, kernels);
-            var images = new StoreImages(Store.Open(storeDirectory), path, rawBase);
+            var images = new StoreImages(Store.Open(storeDirectory), path, rawBase, image.Capture.Vmcoreinfo);
             var provider = new ProcessTargetProvider(runner: null, images, images.Find(path) ?? path, new DebugOptions { Resume = resume, Kernels = kernels });
             GdbListener listener = GdbListener.Start(endpoint, provider, logger, expose);
 

@@ -14,10 +14,13 @@ internal static class CrashAnalysis
     private static readonly string[] Dying = ["panic", "vpanic", "die", "oops_end", "__crash_kexec", "crash_kexec", "machine_kexec"];
 
     /// <summary>Opens an archive or a dump. One without page tables is searched for its kernel.</summary>
-    public static IMachineImage Open(string path, ulong? rawBase) => ImageFile.Open(path, new ImageOptions
+    /// <param name="path">The file.</param>
+    /// <param name="rawBase">The guest-physical address of its first byte, when it is RAM and nothing else.</param>
+    /// <param name="known">The kernel's VMCOREINFO, when it was found before.</param>
+    public static IMachineImage Open(string path, ulong? rawBase, string? known = null) => ImageFile.Open(path, new ImageOptions
     {
         RawBase = rawBase,
-        FindVmcoreinfo = view => LinuxKernel.Find(view)?.Info is { IsReconstructed: false } info ? Encoding.Latin1.GetString(info.Text.Span) : null,
+        FindVmcoreinfo = view => known is not null ? known : LinuxKernel.Find(view)?.Info is { IsReconstructed: false } info ? Encoding.Latin1.GetString(info.Text.Span) : null,
     });
 
     /// <summary>A fresh capture with the name its crash has, and with the kernel's VMCOREINFO. Searches RAM and walks the stack: not for a machine's own thread.</summary>

@@ -18,13 +18,16 @@ internal sealed class GuestInformation(Func<CaptureInfo?> crash) : IGuestInforma
     private const ulong LinkedText = 0xFFFF_FFFF_8100_0000;
 
     /// <inheritdoc/>
-    public string? KernelLog(IMachineView view) => LinuxKernel.FindRunning(view)?.Log?.ToText() ?? crash()?.PanicText;
+    public string? KnownVmcoreinfo => crash()?.Vmcoreinfo;
+
+    /// <inheritdoc/>
+    public string? KernelLog(IMachineView view) => LinuxKernel.FindRunning(view, KnownVmcoreinfo)?.Log?.ToText() ?? crash()?.PanicText;
 
     /// <inheritdoc/>
     public string? Describe(IMachineView view)
     {
         var text = new StringBuilder();
-        if (LinuxKernel.FindRunning(view) is { } kernel)
+        if (LinuxKernel.FindRunning(view, KnownVmcoreinfo) is { } kernel)
         {
             text.Append(CultureInfo.InvariantCulture, $"guest: Linux {kernel.Info.Release}\n");
             Line(text, "build id", kernel.Info.BuildId);
@@ -59,10 +62,10 @@ internal sealed class GuestInformation(Func<CaptureInfo?> crash) : IGuestInforma
 
     /// <inheritdoc/>
     public ReadOnlyMemory<byte>? Vmcoreinfo(IMachineView view) =>
-        LinuxKernel.FindRunning(view)?.Info.Text is { Length: > 0 } text ? text : null;
+        LinuxKernel.FindRunning(view, KnownVmcoreinfo)?.Info.Text is { Length: > 0 } text ? text : null;
 
     /// <inheritdoc/>
-    public ulong? TextSegment(IMachineView view) => LinuxKernel.FindRunning(view)?.Info.KernelOffset + LinkedText;
+    public ulong? TextSegment(IMachineView view) => LinuxKernel.FindRunning(view, KnownVmcoreinfo)?.Info.KernelOffset + LinkedText;
 
     private static void Line(StringBuilder text, string name, string? value)
     {

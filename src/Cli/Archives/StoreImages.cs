@@ -7,7 +7,8 @@ namespace Cli.Archives;
 /// <param name="store">The store.</param>
 /// <param name="file">The file.</param>
 /// <param name="rawBase">The guest-physical address of the file's first byte, when it is RAM and nothing else.</param>
-internal sealed class StoreImages(Store store, string? file = null, ulong? rawBase = null) : IImageStore
+/// <param name="vmcoreinfo">The VMCOREINFO of the file's kernel, when it was found before.</param>
+internal sealed class StoreImages(Store store, string? file = null, ulong? rawBase = null, string? vmcoreinfo = null) : IImageStore
 {
     /// <inheritdoc/>
     public IReadOnlyList<StoredImage> List()
@@ -15,7 +16,7 @@ internal sealed class StoreImages(Store store, string? file = null, ulong? rawBa
         List<StoredImage> images = [];
         if (file is not null && Find(file) is null)
         {
-            using IMachineImage image = CrashAnalysis.Open(file, rawBase);
+            using IMachineImage image = CrashAnalysis.Open(file, rawBase, vmcoreinfo);
             images.Add(new StoredImage(file, image.Capture.Title, image.Capture.HostTime));
         }
 
@@ -30,7 +31,7 @@ internal sealed class StoreImages(Store store, string? file = null, ulong? rawBa
     /// <inheritdoc/>
     public OpenedImage Open(string id)
     {
-        IMachineImage image = id == file ? CrashAnalysis.Open(file, rawBase) : ArchiveReader.Open(store.Find(id).Path);
+        IMachineImage image = id == file ? CrashAnalysis.Open(file, rawBase, vmcoreinfo) : ArchiveReader.Open(store.Find(id).Path);
         return new OpenedImage(new OverlayView(image, owns: true), new GuestInformation(() => image.Capture));
     }
 

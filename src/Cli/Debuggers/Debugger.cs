@@ -19,12 +19,21 @@ internal sealed record Debugger(string Program, IReadOnlyList<string> Arguments)
 
         if (files.FramesFile is not null)
         {
-            // Of two files gdb believes the one it read first. By way of Python it does not say that this one has no symbols.
-            all.AddRange(["-iex", $"python gdb.execute('add-symbol-file {files.FramesFile}', False, True)"]);
+            // Of two files gdb believes the one it read first.
+            all.AddRange(["-iex", Silently($"add-symbol-file {files.FramesFile}")]);
         }
 
-        return new Debugger("gdb", [.. all, "-ex", $"target remote {socket}", .. arguments]);
+        all.AddRange(["-ex", $"target remote {socket}"]);
+        foreach (string file in files.ModuleFiles)
+        {
+            all.AddRange(["-ex", Silently($"add-symbol-file {file}")]);
+        }
+
+        return new Debugger("gdb", [.. all, .. arguments]);
     }
+
+    // By way of Python gdb neither asks nor lists what it was told.
+    private static string Silently(string command) => $"python gdb.execute('{command}', False, True)";
 
     /// <summary>lldb, which takes symbols from no server.</summary>
     public static Debugger Lldb(string socket, DebuggerFiles files, IEnumerable<string> arguments)

@@ -23,6 +23,9 @@ internal sealed class DebuggerFiles
     /// <summary>Frames that gdb has to be told before it reads the debug file, whose own are wrong there; null where there is none.</summary>
     public string? FramesFile { get; private set; }
 
+    /// <summary>The debug files of modules, which are not part of the kernel's own; each as if linked for where it was loaded.</summary>
+    public IReadOnlyList<string> ModuleFiles { get; private set; } = [];
+
     /// <summary>Writes what is known of a kernel below a directory of ours.</summary>
     /// <param name="image">The kernel; null when none was found.</param>
     /// <param name="kernels">Makes its files.</param>
@@ -44,13 +47,27 @@ internal sealed class DebuggerFiles
             string link = Path.Combine(directory, "usr/lib/debug/.build-id", debugFile.BuildId[..2], $"{debugFile.BuildId[2..]}.debug");
             Directory.CreateDirectory(Path.GetDirectoryName(link)!);
             File.CreateSymbolicLink(link, Path.GetFullPath(debugFile.Path));
-            if (image!.CreateStackSwitchFile() is { } frames)
+            files.ModuleFiles = [.. image!.Modules.Select(module => kernels.DebugFileOf(image, module) is { } file ? files.Write(module, file) : null).OfType<string>()];
+            if (image.CreateStackSwitchFile() is { } frames)
             {
                 files.FramesFile = files.Write(frames, "/frames");
             }
         }
 
         return files;
+    }
+
+    // Named by its build id: its name is the guest's word. Two modules of one file cannot be.
+    private string? Write(KernelModule module, DebugFile file)
+    {
+        string copy = Path.Combine(root, $"{file.BuildId}.ko");
+        if (File.Exists(copy))
+        {
+            return null;
+        }
+
+        ModuleFile.WritePlaced(module, file, copy);
+        return copy;
     }
 
     private string Write(SymbolFile file, string path)

@@ -133,11 +133,8 @@ internal static class KernelCommands
                 text.Append(CultureInfo.InvariantCulture, $"0x{section.Address:x16} {section.Name}\n");
             }
 
-            // Other sections than these hold nothing that debug information speaks of.
-            string[] named = [".text", ".data", ".bss", ".rodata", ".data.once", ".data..read_mostly", ".text.unlikely", ".init.text", ".exit.text"];
-            string sections = string.Concat(one.Sections.Where(section => named.Contains(section.Name))
-                .Select(section => string.Create(CultureInfo.InvariantCulture, $" -s {section.Name} 0x{section.Address:x}")));
-            return text.Append(CultureInfo.InvariantCulture, $"add-symbol-file {one.Name}.ko{sections}\n").ToString();
+            string file = context.Options.Kernels!.DebugFileOf(image, one)?.Path ?? $"{one.Name}.ko";
+            return text.Append(CultureInfo.InvariantCulture, $"{ModuleFile.Command(one, file)}\n").ToString();
         }
 
         foreach (KernelModule module in image.Modules)

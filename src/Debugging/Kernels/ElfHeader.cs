@@ -20,9 +20,9 @@ internal sealed record ElfHeader(string? BuildId, bool HasDebugInformation, long
     /// <summary>Bytes of the sections' names.</summary>
     public const int MaxNamesBytes = 1 << 20;
 
-    private const int HeaderBytes = 64, SectionBytes = 64;
+    private const int HeaderBytes = 64, SectionBytes = 64, AddressAt = 16;
     private const uint Note = 7, NoBits = 8, GnuBuildId = 3;
-    private const ulong Compressed = 0x800;
+    private const ulong Alloc = 2, Compressed = 0x800;
 
     /// <summary>Reads it; null when the file is no 64-bit little-endian ELF file, or cannot be read.</summary>
     public static ElfHeader? TryRead(string path)
@@ -38,7 +38,35 @@ internal sealed record ElfHeader(string? BuildId, bool HasDebugInformation, long
         }
     }
 
-    private static ElfHeader? Read(SafeFileHandle file)
+    /// <summary>
+    /// Writes into a file, which is a copy of ours, where its sections lie. Debuggers then find everything in a module's file
+    /// there: left to lay it out by themselves, gdb takes one section's addresses for another's.
+    /// </summary>
+    /// <param name="path">The copy.</param>
+    /// <param name="placeOf">Where a section of this name lies; null when it lies nowhere any more.</param>
+    /// <returns>False when it is no ELF file.</returns>
+    public static bool TryPlace(string path, Func<string, ulong?> placeOf)
+    {
+        using SafeFileHandle file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
+        if (ReadSections(file) is not (long sectionsAt, byte[] sections, byte[] names))
+        {
+            return false;
+        }
+
+        for (int i = 0; i * SectionBytes < sections.Length; i++)
+        {
+            (_, uint nameAt, _, _, ulong flags) = Section(sections, i);
+            if ((flags & Alloc) != 0)
+            {
+                BinaryPrimitives.WriteUInt64LittleEndian(sections.AsSpan((i * SectionBytes) + AddressAt), placeOf(Name(names, nameAt)) ?? 0);
+            }
+        }
+
+        RandomAccess.Write(file, sections, sectionsAt);
+        return true;
+    }
+
+    private static (long At, byte[] Sections, byte[] Names)? ReadSections(SafeFileHandle file)
     {
         byte[] header = Bytes(file, 0, HeaderBytes, HeaderBytes);
         if (header.Length < HeaderBytes || !header.AsSpan().StartsWith("\u007fELF\u0002\u0001"u8))
@@ -49,18 +77,26 @@ internal sealed record ElfHeader(string? BuildId, bool HasDebugInformation, long
         long sectionsAt = (long)BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(40));
         int count = BinaryPrimitives.ReadUInt16LittleEndian(header.AsSpan(60)), namesIndex = BinaryPrimitives.ReadUInt16LittleEndian(header.AsSpan(62));
         byte[] sections = Bytes(file, sectionsAt, (long)count * SectionBytes, MaxSections * SectionBytes);
-        count = sections.Length / SectionBytes;
-        if (namesIndex >= count)
+        if (namesIndex >= sections.Length / SectionBytes)
         {
             return null;
         }
 
         (_, _, long namesAt, long namesLength, _) = Section(sections, namesIndex);
-        byte[] names = Bytes(file, namesAt, namesLength, MaxNamesBytes);
+        return (sectionsAt, sections, Bytes(file, namesAt, namesLength, MaxNamesBytes));
+    }
+
+    private static ElfHeader? Read(SafeFileHandle file)
+    {
+        if (ReadSections(file) is not (_, byte[] sections, byte[] names))
+        {
+            return null;
+        }
+
         string? buildId = null;
         bool debug = false;
         long frameAt = 0, frameLength = 0;
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i * SectionBytes < sections.Length; i++)
         {
             (uint type, uint nameAt, long at, long length, ulong flags) = Section(sections, i);
             string name = Name(names, nameAt);

@@ -4,7 +4,8 @@ using GuestOs.Linux.Symbols;
 namespace Debugging.Kernels;
 
 /// <summary>The Linux kernel in one connection's machine, as it was when the machine last stood still.</summary>
-internal sealed class KernelLook
+/// <param name="known">A VMCOREINFO that is probably the kernel's; null when none is known.</param>
+internal sealed class KernelLook(Func<string?> known)
 {
     // Guest time that has to pass before a machine in which no kernel was found is searched again; doubled each time.
     private const ulong FirstPatience = 200_000_000;
@@ -38,7 +39,7 @@ internal sealed class KernelLook
             searchedAt = visited.InstructionCount;
 
             // What an earlier boot left behind in the memory of a machine that runs has nothing to do with it.
-            image = KernelImage.Find(visited) is { } found && (found.Kernel.Running || where is ImageAccess) ? found : null;
+            image = KernelImage.Find(visited, known()) is { } found && (found.Kernel.Running || where is ImageAccess) ? found : null;
         }
 
         (access, view, version) = (where, visited, where.Version);

@@ -55,4 +55,12 @@ public sealed class KernelSymbols
         ArgumentNullException.ThrowIfNull(image);
         return image.BuildId is { } buildId ? DebugFiles?.Find(image.Release, buildId) : null;
     }
+
+    /// <summary>The debug file of a module of a kernel; null when there is none.</summary>
+    public DebugFile? DebugFileOf(KernelImage image, KernelModule module)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        ArgumentNullException.ThrowIfNull(module);
+        return module.BuildId is { } buildId ? DebugFiles?.FindModule(image.Release, module.Name, buildId) : null;
+    }
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using Emulator;
 using Emulator.Memory;
 
@@ -63,7 +64,22 @@ public sealed class LinuxKernel
     }
 
     /// <summary>The kernel that runs, or null.</summary>
-    public static LinuxKernel? FindRunning(IMachineView view) => FindAll(view).FirstOrDefault(kernel => kernel.Running) ?? EarlyKernel.Find(view);
+    /// <param name="view">The machine.</param>
+    /// <param name="known">A VMCOREINFO that is probably this kernel's: then memory need not be searched for it.</param>
+    public static LinuxKernel? FindRunning(IMachineView view, string? known = null) => Known(view, known) ?? FindAll(view).FirstOrDefault(kernel => kernel.Running) ?? EarlyKernel.Find(view);
+
+    /// <summary>The kernel that a VMCOREINFO known from elsewhere describes, if it is the one that runs here; nothing is searched for.</summary>
+    internal static LinuxKernel? Known(IMachineView view, string? vmcoreinfo)
+    {
+        ArgumentNullException.ThrowIfNull(view);
+        if (vmcoreinfo is null || !VmCoreInfo.TryParse(Encoding.Latin1.GetBytes(vmcoreinfo), physicalAddress: 0, out VmCoreInfo? info))
+        {
+            return null;
+        }
+
+        var memory = new KernelMemory(view, info);
+        return view.Vcpus.Any(vcpu => Vouches(view, vcpu, memory)) ? new LinuxKernel(memory, running: true) : null;
+    }
 
     /// <summary>Every kernel whose VMCOREINFO is in RAM, running or not, in the order of <see cref="VmCoreInfo.FindAll"/>.</summary>
     public static IEnumerable<LinuxKernel> FindAll(IMachineView view)

@@ -28,8 +28,11 @@ public sealed class ForeignSymbolTests
         Assert.Equal(panicked, image.PanicVcpu);
         Assert.Equal(2, image.Tasks.Count(task => task.Vcpu is not null));
 
-        // What drgn finds with the kernel's DWARF, of an archive of the same instant.
-        using (Snapshot snapshot = panic.ToSnapshot())
+        // What drgn finds with the kernel's DWARF, of an archive of the same instant. It believes a CPU's registers to be a
+        // task's if the archive says so; of a task that is said to wait it reads what it last left on its stack.
+        int[] running = [.. Enumerable.Range(0, 2).Select(vcpu => image.TaskOn(vcpu)!.Pid)];
+        Assert.Contains($"CPU: {panicked} PID: {running[panicked]} ", panic.Console, StringComparison.Ordinal);
+        using (Snapshot snapshot = panic.ToSnapshot(running))
         {
             string archive = Store.Open(directory.File("store")).Write(snapshot, cancellation: TestContext.Current.CancellationToken).Path;
             await Reference.StacksAreThoseOfDrgnAsync(image, debug, archive);

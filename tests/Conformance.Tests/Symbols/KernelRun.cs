@@ -16,11 +16,13 @@ internal sealed class KernelRun : IDisposable
     private static readonly string[] ModuleOrder =
         ["watchdog", "softdog", "crc16", "crc32c_generic", "mbcache", "jbd2", "ext4", "loop", "dummy", "virtio_ring", "virtio", "virtio_blk"];
 
+    private readonly string directory;
     private readonly StringBuilder console = new();
     private readonly Machine machine;
 
     private KernelRun(string directory)
     {
+        this.directory = directory;
         DebugKernel = Path.Combine(directory, "vmlinux");
         machine = new Machine(new MachineOptions { Memory = 384UL << 20, ErstStore = new ErstStore(), Com1Output = sent => console.Append((char)sent) });
         machine.Boot(new BootRequest
@@ -36,11 +38,17 @@ internal sealed class KernelRun : IDisposable
 
     public string DebugKernel { get; }
 
+    /// <summary>Those modules whose debug files are there lie where a debug package has them.</summary>
+    public bool HasModuleDebugFiles => File.Exists(DebugKernel) && Directory.Exists(Path.Combine(directory, "lib", "modules"));
+
     public MachineExit Exit { get; }
 
     public Machine Machine => machine;
 
     public string Console => console.ToString();
+
+    /// <summary>The file of a module.</summary>
+    public string Module(string name) => Path.Combine(directory, "modules", name + ".ko");
 
     /// <summary>Runs the named kernel; skips the test where it was not fetched.</summary>
     public static KernelRun Of(string name)

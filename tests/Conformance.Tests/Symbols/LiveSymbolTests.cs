@@ -17,7 +17,7 @@ public sealed class LiveSymbolTests(DebianRuns runs)
     public async Task Breakpoints_by_name_stacks_and_tasks_in_a_guest_that_runs_on()
     {
         GuestRun guest = runs.AtShell.Again();
-        guest.Machine.Input.Post(InputKind.Console, "sleep 1000 & true > /tmp/file\r"u8);
+        guest.Machine.Input.Post(InputKind.Console, "sleep 1000 & sleep 1; true > /tmp/file\r"u8);
         await using var live = new Running(guest.Machine);
         string output = await live.GdbAsync(
             "info threads", "break do_sys_openat2 if $_streq((char *) $rsi, \"/tmp/file\")", "continue", "bt", "p $_thread", "x/s $rsi",
@@ -36,7 +36,7 @@ public sealed class LiveSymbolTests(DebianRuns runs)
         // A task that came meanwhile, and one that cannot be run.
         Assert.Matches("\"sleep\" \\(pid \\d+, ", parts[1]);
         Assert.Matches("thread \\d+ waits and cannot be told to run; threads that can: 1", parts[1]);
-        Assert.Contains("Run till exit from", parts[1], StringComparison.Ordinal);
+        Assert.Contains("Value returned is $", parts[1], StringComparison.Ordinal);
         Assert.Contains("in: ", parts[1], StringComparison.Ordinal);
         Assert.Matches("task: sh, pid \\d+, on vCPU 0", parts[1]);
     }

@@ -46,6 +46,7 @@ public sealed partial class OtherKernelTests
         {
             Assert.NotNull(module.Symbols);
             Assert.Contains(module.Sections, section => section.Name == ".text" && section.Address == module.TextAddress);
+            Assert.Equal(await Reference.BuildIdAsync(run.Module(module.Name)), module.BuildId);
         }
 
         Assert.True(image.Modules.Single(module => module.Name == "softdog").Symbols!.TryGetAddress("softdog_ping", out _));
@@ -97,6 +98,28 @@ public sealed partial class OtherKernelTests
         Assert.Matches(@"__hrtimer_run_queues \(.*\) at kernel/time/hrtimer\.c:\d+", output);
         Assert.Matches(@"start_kernel \(\) at init/main\.c:\d+", output);
         Assert.DoesNotContain("not found in", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Debug_shows_the_lines_of_a_module_whose_debug_file_is_beside_the_kernels()
+    {
+        const string name = "6.12";
+        GdbProcess.Require();
+        using KernelRun run = KernelRun.Of(name);
+        Assert.SkipUnless(run.HasModuleDebugFiles, $"no {run.DebugKernel} with lib/modules: scripts/fetch-kernels --dbg {name}");
+        using var directory = new TemporaryDirectory();
+        string archive = KernelRun.Archive(run.Machine, run.Exit, 0, directory);
+        (int code, string output) = await Snapshots.Tests.RealTools.Tool.RunAsync(
+            Path.Combine(AppContext.BaseDirectory, "Cli"), "", "debug", archive, "--vmlinux", run.DebugKernel, "--", "-nx", "-batch", "-ex", "bt", "-ex", "p softdog_dev.info->identity", "-ex", "p &softdog_info", "-ex", "p softdog_fire", "-ex", "monitor modules softdog");
+        TestContext.Current.TestOutputHelper?.WriteLine(output);
+        Assert.Equal(0, code);
+        Assert.Matches(@"softdog_fire \(.*\) at drivers/watchdog/softdog\.c:\d+", output);
+        Assert.Matches(@"__hrtimer_run_queues \(.*\) at kernel/time/hrtimer\.c:\d+", output);
+        Assert.Matches(@"start_kernel \(\) at init/main\.c:\d+", output);
+        Assert.Contains("= \"Software Watchdog\"", output, StringComparison.Ordinal);
+        Assert.Matches(@"panic \(fmt=.*""Software Watchdog Timer expired""\) at kernel/panic\.c:\d+", output);
+        Assert.DoesNotContain("warning", output, StringComparison.Ordinal);
+        Assert.Matches(@"add-symbol-file /\S+/softdog\.ko -s \.", output);
     }
 
     private static string Write(SymbolFile file, string path)

@@ -135,6 +135,13 @@ internal static partial class Reference
         Assert.Equal(log[..serial.Length], serial);
     }
 
+    /// <summary>A file's build id, by readelf.</summary>
+    public static async Task<string> BuildIdAsync(string path)
+    {
+        (_, string output) = await Tool.RunAsync(GuestFiles.ProgramOrSkip("readelf", "binutils"), "", "-n", path);
+        return BuildIdLine().Match(output).Groups[1].Value;
+    }
+
     private static ulong Hex(string text) => ulong.Parse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 
     private static IEnumerable<string> Kernel(IEnumerable<ulong> places) => places.Where(place => place >= 0xFFFF_8000_0000_0000).Select(place => place.ToString("x", CultureInfo.InvariantCulture));
@@ -144,6 +151,9 @@ internal static partial class Reference
 
     [GeneratedRegex(@"^ *\[ *\d+\] (\S+) +[A-Z_0-9]+ +([0-9a-f]{16}) ", RegexOptions.Multiline)]
     private static partial Regex SectionLine();
+
+    [GeneratedRegex(@"Build ID: ([0-9a-f]{40})")]
+    private static partial Regex BuildIdLine();
 
     [GeneratedRegex(@"^\[ *\d+\.\d{6}\] ")]
     private static partial Regex ConsoleLine();

@@ -31,6 +31,28 @@ public sealed class DebugFilesTests : IDisposable
     }
 
     [Theory]
+    [InlineData("packages/.build-id/3b/43fad5034874490492495d552c0af6a5fab235.debug", "loop")]
+    [InlineData("packages/lib/modules/6.1.0-56-amd64/kernel/drivers/block/loop.ko", "loop")]
+    [InlineData("packages/usr/lib/modules/6.1.0-56-amd64/updates/dm-mod.ko.debug", "dm_mod")]
+    [InlineData("cache/3b43fad5034874490492495d552c0af6a5fab235/debuginfo", "loop")]
+    [InlineData("lib/modules/6.1.0-56-amd64/loop.ko", "loop")]
+    public void A_module_of_a_build_id_is_found_where_it_is_usual_and_beside_the_named_file(string place, string name)
+    {
+        DebugFiles files = Files();
+        Assert.Null(files.FindModule(Release, name, Id));
+        string path = Write(place, Kernel(Id));
+        Write("packages/lib/modules/6.1.0-56-amd64/kernel/other/" + name + ".ko", Kernel(OtherId));
+        Assert.Equal(new DebugFile(path, Id), files.FindModule(Release, name, Id));
+        Assert.Null(files.FindModule(Release, name, Id[..^1] + "0"));
+        Assert.Null(Files().FindModule("../" + Release, name + "x", Id[..^1] + "1"));
+        if (!place.Contains(Id[2..], StringComparison.Ordinal))
+        {
+            Assert.Null(Files().FindModule(Release, "../" + name, Id));
+            Assert.Null(Files().FindModule("../modules/" + Release, name, Id));
+        }
+    }
+
+    [Theory]
     [InlineData("../../boot/vmlinux-x")]
     [InlineData("..")]
     [InlineData("a/b")]

@@ -72,7 +72,8 @@ internal sealed partial class QemuPanic
     }
 
     /// <summary>The same as a snapshot.</summary>
-    public unsafe Snapshot ToSnapshot()
+    /// <param name="running">Which process each CPU ran, where that is known better than from the console.</param>
+    public unsafe Snapshot ToSnapshot(int[]? running = null)
     {
         using var memory = new GuestMemory(MemorySize);
         for (int page = 0; page < Ram.Length / GuestMemory.PageSize; page++)
@@ -100,7 +101,7 @@ internal sealed partial class QemuPanic
             HostTime = DateTimeOffset.UnixEpoch,
             GuestRelease = ReleaseLine().Match(Vmcoreinfo).Groups[1].Value,
             Vmcoreinfo = Vmcoreinfo,
-            RunningProcesses = RunningProcesses(),
+            RunningProcesses = running ?? RunningProcesses(),
         });
     }
 

@@ -5,7 +5,7 @@ namespace Snapshots.Tests.RealTools;
 /// <summary>Runs a program to its end and keeps what it said.</summary>
 internal static class Tool
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     public static async Task<(int ExitCode, string Output)> RunAsync(string program, string input, params string[] arguments)
     {

@@ -3,8 +3,6 @@ namespace GuestOs.Linux.Symbols;
 /// <summary>What stays as it is while a kernel runs: each part is read once, when it is first asked for.</summary>
 internal sealed class KernelConstants
 {
-    private const int MaxNotesBytes = 1 << 16;
-
     private readonly KernelMemory memory;
     private readonly Lazy<SymbolTable?> symbols;
     private readonly Lazy<Btf?> types;
@@ -68,33 +66,8 @@ internal sealed class KernelConstants
         return read;
     }
 
-    // The linker's notes, as /sys/kernel/notes shows them: lengths of name and contents, type, both padded to four bytes.
-    private string? ReadBuildId()
-    {
-        const uint GnuBuildId = 3;
-        if (Symbols is not { } table || !table.TryGetAddress("__start_notes", out ulong start) || !table.TryGetAddress("__stop_notes", out ulong end)
-            || KernelBytes.Read(memory, start, end, MaxNotesBytes) is not { } notes)
-        {
-            return null;
-        }
-
-        for (int at = 0; at + 12 <= notes.Length;)
-        {
-            uint name = BitConverter.ToUInt32(notes, at), length = BitConverter.ToUInt32(notes, at + 4), type = BitConverter.ToUInt32(notes, at + 8);
-            long contents = at + 12 + ((name + 3L) & ~3L), next = contents + ((length + 3L) & ~3L);
-            if (next > notes.Length)
-            {
-                return null;
-            }
-
-            if (type == GnuBuildId && name == 4 && notes.AsSpan(at + 12, 4).SequenceEqual("GNU\0"u8) && length is > 0 and <= 32)
-            {
-                return Convert.ToHexStringLower(notes, (int)contents, (int)length);
-            }
-
-            at = (int)next;
-        }
-
-        return null;
-    }
+    // The linker's notes, as /sys/kernel/notes shows them.
+    private string? ReadBuildId() =>
+        Symbols is { } table && table.TryGetAddress("__start_notes", out ulong start) && table.TryGetAddress("__stop_notes", out ulong end)
+            ? BuildIdNote.Find(KernelBytes.Read(memory, start, end, BuildIdNote.MaxBytes)) : null;
 }

@@ -86,10 +86,12 @@ public sealed class KernelImage
     internal ProblemLog ProblemLog => problems;
 
     /// <summary>The kernel that runs in a machine, or failing that what is left of one; null when there is none.</summary>
-    public static KernelImage? Find(IMachineView view)
+    /// <param name="view">The machine.</param>
+    /// <param name="known">A VMCOREINFO that is probably this kernel's: then memory need not be searched for it.</param>
+    public static KernelImage? Find(IMachineView view, string? known = null)
     {
         var readable = new DamagedView(view);
-        return LinuxKernel.Find(readable) is { } kernel ? new KernelImage(readable, kernel) : null;
+        return (LinuxKernel.Known(readable, known) ?? LinuxKernel.Find(readable)) is { } kernel ? new KernelImage(readable, kernel) : null;
     }
 
     /// <summary>The kernel that a dump's own VMCOREINFO describes: nothing is searched for.</summary>

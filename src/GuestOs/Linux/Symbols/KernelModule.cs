@@ -36,6 +36,9 @@ public sealed class KernelModule
     /// <summary>Its sections and where they were loaded: what a debugger is told with the module's own file.</summary>
     public IReadOnlyList<ModuleSection> Sections { get; internal set; } = [];
 
+    /// <summary>The build id of its file in lower-case hexadecimal digits; null when it is not known.</summary>
+    public string? BuildId { get; internal set; }
+
     /// <summary>Its symbols; null when they cannot be read.</summary>
     public SymbolTable? Symbols { get; internal set; }
 

@@ -30,6 +30,8 @@ internal sealed class ModuleList
     public const int MaxAllBytes = 1 << 27;
 
     private const int NameBytes = 56;
+    private const int SectionNameBytes = 128;
+    private const int NoteBytes = 256;
     private const int ElfSymbolBytes = 24;
 
     private readonly KernelMemory memory;
@@ -41,6 +43,7 @@ internal sealed class ModuleList
     private readonly StructLayout? piece;
     private readonly StructLayout? attributes;
     private readonly StructLayout? attribute;
+    private readonly StructLayout? binary;
     private int sectionsLeft = MaxAllSections;
     private int typesLeft = MaxAllTypes;
     private int bytesLeft = MaxAllBytes;
@@ -56,6 +59,7 @@ internal sealed class ModuleList
         piece = StructLayout.Find(memory, types, "module_memory");
         attributes = StructLayout.Find(memory, types, "module_sect_attrs");
         attribute = StructLayout.Find(memory, types, "module_sect_attr");
+        binary = StructLayout.Find(memory, types, "bin_attribute");
     }
 
     /// <summary>The loaded modules, newest first as in the kernel's list.</summary>
@@ -126,6 +130,7 @@ internal sealed class ModuleList
         one.References = module.TryRead(address, "refcnt.counter", out uint references) ? (int)references - 1 : -1;
         one.Symbols = ReadSymbols(one);
         one.Sections = ReadSections(one);
+        one.BuildId = ReadBuildId(one);
         if (orc is not null && module.TryRead(address, "arch.num_orcs", out uint rows) && rows > 0
             && module.TryRead(address, "arch.orc_unwind_ip", out ulong places) && module.TryRead(address, "arch.orc_unwind", out ulong entries))
         {
@@ -222,26 +227,32 @@ internal sealed class ModuleList
     private static byte Letter(byte info, byte other) =>
         char.IsAsciiLetter((char)info) ? info : char.IsAsciiLetter((char)other) ? other : (info & 0xF) == 2 ? (byte)'t' : (byte)'d';
 
+    // What /sys/module/NAME/sections shows (kernel/module/sysfs.c): until 6.13 an array with its length, from then binary attributes
+    // with the address in "private", behind a list of pointers that a null ends.
     private List<ModuleSection> ReadSections(KernelModule one)
     {
         var sections = new List<ModuleSection>();
-        if (attributes is not null && attribute is { Size: > 0 } && attributes.Has("nsections", "attrs") && attribute.Has("address", "battr.attr.name")
-            && module!.TryRead(one.Address, "sect_attrs", out ulong at) && at != 0 && attributes.TryRead(at, "nsections", out uint count))
+        if (attributes is not null && module!.TryRead(one.Address, "sect_attrs", out ulong at) && at != 0)
         {
-            var text = new byte[128];
-            for (uint i = 0; i < Math.Min(count, MaxSections) && sectionsLeft-- > 0; i++)
+            if (attribute is { Size: > 0 } && attributes.Has("attrs") && attribute.Has("address", "battr.attr.name") && attributes.TryRead(at, "nsections", out uint count))
             {
-                ulong entry = at + (ulong)attributes.Offset("attrs") + (i * (ulong)attribute.Size);
-                if (!attribute.TryRead(entry, "address", out ulong address) || !attribute.TryRead(entry, "battr.attr.name", out ulong nameAt))
+                for (uint i = 0; i < Math.Min(count, MaxSections) && sectionsLeft-- > 0; i++)
                 {
-                    break;
+                    ulong entry = at + (ulong)attributes.Offset("attrs") + (i * (ulong)attribute.Size);
+                    if (!AddSection(sections, attribute, entry, "address", "battr.attr.name"))
+                    {
+                        break;
+                    }
                 }
-
-                int read = memory.Read(nameAt, text);
-                int end = text.AsSpan(0, read).IndexOf((byte)0);
-                if (end > 0)
+            }
+            else if (binary is not null && binary.Has("private", "attr.name") && attributes.TryRead(at, "grp.bin_attrs", out ulong list))
+            {
+                for (int i = 0; i < MaxSections && sectionsLeft-- > 0 && memory.TryRead(list, out ulong entry) && entry != 0; i++, list += sizeof(ulong))
                 {
-                    sections.Add(new ModuleSection(GuestText.Decode(text.AsSpan(0, end)), address, 0));
+                    if (!AddSection(sections, binary, entry, "private", "attr.name"))
+                    {
+                        break;
+                    }
                 }
             }
         }
@@ -252,6 +263,30 @@ internal sealed class ModuleList
         }
 
         return sections;
+    }
+
+    private bool AddSection(List<ModuleSection> sections, StructLayout layout, ulong entry, string addressMember, string nameMember)
+    {
+        if (!layout.TryRead(entry, addressMember, out ulong address) || !layout.TryRead(entry, nameMember, out ulong nameAt))
+        {
+            return false;
+        }
+
+        Span<byte> text = stackalloc byte[SectionNameBytes];
+        int read = memory.Read(nameAt, text);
+        int end = text[..read].IndexOf((byte)0);
+        if (end > 0)
+        {
+            sections.Add(new ModuleSection(GuestText.Decode(text[..end]), address, 0));
+        }
+
+        return true;
+    }
+
+    private string? ReadBuildId(KernelModule one)
+    {
+        ulong at = one.Sections.FirstOrDefault(section => section.Name == ".note.gnu.build-id").Address;
+        return at == 0 ? null : BuildIdNote.Find(KernelBytes.ReadUpTo(memory, at, NoteBytes));
     }
 
     private bool TakeBytes(long bytes)
