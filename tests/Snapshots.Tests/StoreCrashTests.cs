@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Emulator.Memory;
 
 namespace Snapshots.Tests;
 
