@@ -10,8 +10,7 @@ internal static class CrashTool
         using var directory = new TemporaryDirectory();
         await File.WriteAllLinesAsync(directory.File("commands"), commands.Append("quit"));
 
-        // -s: no banner; without -x and with --no_scroll nothing waits for a key. Commands by a file: crash ends without a word
-        // when its first read of standard input fails, which on a busy host it does.
+        // -s: no banner; without -x and with --no_scroll nothing waits for a key.
         (int exitCode, string output) = await Tool.RunAsync(
             program, "", "-s", "--no_scroll", "-i", directory.File("commands"), debugKernel, archive);
         Assert.True(exitCode == 0, $"crash ended with {exitCode}:\n{output}");
