@@ -150,7 +150,12 @@ public sealed class Store
             return null;
         }
 
-        using ArchiveReader reader = ArchiveReader.Open(path);
+        using ArchiveReader? reader = OpenUnlessGone(path);
+        if (reader is null)
+        {
+            return null;
+        }
+
         using (SafeFileHandle handle = CreateTemporary(id))
         {
             ArchiveWriter.Write(
@@ -258,6 +263,18 @@ public sealed class Store
     }
 
     internal static string IdOf(string path) => Path.GetFileNameWithoutExtension(path);
+
+    private static ArchiveReader? OpenUnlessGone(string path)
+    {
+        try
+        {
+            return ArchiveReader.Open(path);
+        }
+        catch (ArchiveException) when (!File.Exists(path))
+        {
+            return null;
+        }
+    }
 
     private string PathOf(string id) => Path.Combine(Directory, id + Extension);
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Emulator.Memory;
 
 namespace Snapshots.Tests;
 
@@ -9,13 +10,15 @@ public class StoreCrashTests : IDisposable
 {
     private const string WriterVariable = "GDBSTUB_TEST_STORE_WRITER";
 
+    private const string Shrunk = "shrunk";
+
     private static readonly string[] Titles = ["one", "two", "three"];
 
     private readonly TemporaryDirectory directory = new();
 
     public void Dispose() => directory.Dispose();
 
-    /// <summary>With the variable set this program is no test run but one that writes, imports and prunes in a store until it is killed.</summary>
+    /// <summary>With the variable set this program is no test run but one that writes, shrinks, imports and prunes in a store until it is killed.</summary>
     [ModuleInitializer]
     internal static void WorkUntilKilled()
     {
@@ -24,22 +27,39 @@ public class StoreCrashTests : IDisposable
             return;
         }
 
-        Snapshot[] snapshots = [.. Titles.Select(title => Samples.Snapshot(1 << 20, info: Samples.Info(title)))];
+        using GuestMemory code = Samples.Code();
+        Snapshot[] snapshots = [.. Titles.Select(title => new Snapshot(code.Freeze(), Samples.State(), Samples.Info(title)))];
+        var inHaste = new ArchiveWriterOptions { Thorough = false };
         string dump = Path.Combine(Path.GetDirectoryName(path)!, $"dump-{Environment.ProcessId}");
         DumpExport.Write(dump, snapshots[0], snapshots[0].Info, ExportFormat.Elf);
         var store = Store.Open(path);
+        StoredArchive? written = null;
         for (int turn = 0; ; turn++)
         {
-            if (turn % 4 == 3)
+            switch (turn % 5)
             {
-                store.Prune(new KeepRules { Archives = 12, CollapseTitles = true });
-                continue;
-            }
+                case 1:
+                    if (store.Shrink(written!.Id) is { } shrunk && shrunk.Bytes < written.Bytes)
+                    {
+                        Console.WriteLine(Shrunk);
+                    }
 
-            using IMachineImage image = ImageFile.Open(dump);
-            Console.WriteLine(turn % 4 == 2
-                ? store.Write(image, null, image.Capture with { Title = "imported" }).Id
-                : store.Write(snapshots[turn % Titles.Length]).Id);
+                    break;
+                case 3:
+                    using (IMachineImage image = ImageFile.Open(dump))
+                    {
+                        Console.WriteLine(store.Write(image, null, image.Capture with { Title = "imported" }).Id);
+                    }
+
+                    break;
+                case 4:
+                    store.Prune(new KeepRules { Archives = 12, CollapseTitles = true });
+                    break;
+                default:
+                    written = store.Write(snapshots[turn % Titles.Length], inHaste);
+                    Console.WriteLine(written.Id);
+                    break;
+            }
         }
     }
 
@@ -49,7 +69,7 @@ public class StoreCrashTests : IDisposable
         var order = new Random(11);
         string path = directory.File("store");
         HashSet<string> reported = [];
-        int interrupted = 0;
+        int interrupted = 0, shrunk = 0;
         for (int round = 0; round < 50; round++)
         {
             // Two at a time, on the same store.
@@ -63,10 +83,11 @@ public class StoreCrashTests : IDisposable
 
             foreach (Process worker in workers)
             {
-                await Task.Delay(order.Next(0, 40), TestContext.Current.CancellationToken);
+                await Task.Delay(order.Next(0, 60), TestContext.Current.CancellationToken);
                 worker.Kill();
-                reported.UnionWith((await worker.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken))
-                    .Split('\n').Where(line => line.Length == 10));
+                string[] lines = (await worker.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken)).Split('\n');
+                reported.UnionWith(lines.Where(line => line.Length == 10));
+                shrunk += lines.Count(line => line == Shrunk);
                 await worker.WaitForExitAsync(TestContext.Current.CancellationToken);
                 worker.Dispose();
             }
@@ -75,6 +96,7 @@ public class StoreCrashTests : IDisposable
         }
 
         Assert.InRange(interrupted, 10, 50); // or nothing was ever interrupted
+        Assert.InRange(shrunk, 1, 100);
         var store = Store.Open(path);
         Assert.Empty(Directory.GetFiles(path, ".*.partial"));
         IReadOnlyList<StoredArchive> archives = store.List();

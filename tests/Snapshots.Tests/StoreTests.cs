@@ -272,7 +272,7 @@ public class StoreTests : IDisposable
     public void An_archive_written_in_haste_is_made_smaller_and_is_the_same()
     {
         var store = Store.Open(StorePath);
-        using GuestMemory memory = Code();
+        using GuestMemory memory = Samples.Code();
         using var snapshot = new Snapshot(memory.Freeze(), Samples.State(2), Samples.Info());
         StoredArchive before = store.Write(snapshot, new ArchiveWriterOptions { Thorough = false }, cancellation: Cancellation);
         using ArchiveReader open = ArchiveReader.Open(before.Path);
@@ -298,19 +298,6 @@ public class StoreTests : IDisposable
         Assert.Null(store.Shrink(before.Id, Cancellation));
         Assert.Empty(store.List());
         Assert.Empty(Directory.GetFiles(StorePath, ".*.partial"));
-    }
-
-    // Our own code: what zstd at its fastest leaves large and zlib does not.
-    private static unsafe GuestMemory Code()
-    {
-        byte[] code = File.ReadAllBytes(typeof(Store).Assembly.Location);
-        var memory = new GuestMemory(1 << 20);
-        for (int page = 0; page < Math.Min(code.Length / 4096, 128); page++)
-        {
-            code.AsSpan(page * 4096, 4096).CopyTo(new Span<byte>(memory.WritePage((ulong)page), 4096));
-        }
-
-        return memory;
     }
 
     private static StoredArchive Write(Store store, string title, long seconds)

@@ -7,8 +7,8 @@ namespace Cli.Commands;
 /// <summary>gdbstub diff: what differs between two crashes.</summary>
 internal sealed class DiffCommand : Command, IExample
 {
-    private readonly Argument<string> first = new("ID|FILE") { Description = "The first crash: an archive or a file, as for show" };
-    private readonly Argument<string> second = new("ID|FILE ") { Description = "The second crash" };
+    private readonly Argument<string> first = new("first") { HelpName = "ID|FILE", Description = "The first crash: an archive or a file, as for show" };
+    private readonly Argument<string> second = new("second") { HelpName = "ID|FILE", Description = "The second crash" };
     private readonly Option<bool> json = new("--json") { Description = "One object" };
     private readonly Option<bool> noPager = Pager.Option();
     private readonly Option<string?> rawBase = CommonOptions.RawBase();

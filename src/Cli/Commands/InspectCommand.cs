@@ -53,7 +53,7 @@ internal sealed class InspectCommand : Command, IExample
     /// <inheritdoc/>
     public string Example => """
         gdbstub inspect latest -c bt -c 'info registers'
-        gdbstub inspect --since 7d -x scripts/gdb/triage.gdb --jobs 4
+        gdbstub inspect --since 7d -p scripts/gdb/triage.py --jobs 4
         gdbstub inspect ./vmcore -p check.py --timeout 60 --junit > report.xml
         """;
 

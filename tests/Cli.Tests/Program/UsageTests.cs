@@ -40,6 +40,18 @@ public abstract class UsageTests : ProgramTests
     [InlineData("import")]
     [InlineData("serve latest --raw-base nowhere")]
     [InlineData("export latest")]
+    [InlineData("export latest --format tar -o x")]
+    [InlineData("export latest --filter cold -o x")]
+    [InlineData("up")]
+    [InlineData("ps extra")]
+    [InlineData("diff latest")]
+    [InlineData("inspect latest")]
+    [InlineData("inspect latest -c bt --timeout never")]
+    [InlineData("inspect latest -c bt --jobs 0")]
+    [InlineData("inspect latest -c bt --json --junit")]
+    [InlineData("inspect latest -n 2 -c bt")]
+    [InlineData("run --kernel k --backoff soon")]
+    [InlineData("run --kernel k --keep-bytes much")]
     [InlineData("export latest --format raw --filter zero -o x")]
     public async Task Wrong_usage_is_one_line_and_exit_code_2(string arguments)
     {
@@ -63,6 +75,11 @@ public abstract class UsageTests : ProgramTests
     [InlineData("import")]
     [InlineData("export")]
     [InlineData("prune")]
+    [InlineData("up")]
+    [InlineData("ps")]
+    [InlineData("diff")]
+    [InlineData("inspect")]
+    [InlineData("symbols")]
     [InlineData("demo")]
     public async Task Every_help_has_an_example(string command)
     {

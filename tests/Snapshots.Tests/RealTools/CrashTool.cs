@@ -7,9 +7,12 @@ internal static class CrashTool
     public static async Task<string> RunAsync(string debugKernel, string archive, params string[] commands)
     {
         string program = GuestFiles.ProgramOrSkip("crash", "crash");
+        using var directory = new TemporaryDirectory();
+        await File.WriteAllLinesAsync(directory.File("commands"), commands.Append("quit"));
+
         // -s: no banner; without -x and with --no_scroll nothing waits for a key.
         (int exitCode, string output) = await Tool.RunAsync(
-            program, string.Concat(commands.Append("quit").Select(c => c + "\n")), "-s", "--no_scroll", debugKernel, archive);
+            program, "", "-s", "--no_scroll", "-i", directory.File("commands"), debugKernel, archive);
         Assert.True(exitCode == 0, $"crash ended with {exitCode}:\n{output}");
         return output;
     }

@@ -147,8 +147,21 @@ internal sealed partial class QemuPanic
         }
 
         await CommandAsync(socket, $"pmemsave 0 0x{MemorySize:x} \"{directory}/ram\"");
-        byte[] ram = await File.ReadAllBytesAsync(directory + "/ram");
+        byte[] ram = await ReadWholeAsync(directory + "/ram");
         return new QemuPanic { Ram = ram, Vcpus = [.. vcpus], Vmcoreinfo = FindVmcoreinfo(ram), Console = console };
+    }
+
+    // The monitor may have shown its prompt once more than it was told something, and is then ahead of what it does.
+    private static async Task<byte[]> ReadWholeAsync(string path)
+    {
+        for (int i = 0; i < 600 && !(File.Exists(path) && (ulong)new FileInfo(path).Length == MemorySize); i++)
+        {
+            await Task.Delay(200);
+        }
+
+        byte[] bytes = await File.ReadAllBytesAsync(path);
+        Assert.Equal(MemorySize, (ulong)bytes.Length);
+        return bytes;
     }
 
     private static async Task<string> CommandAsync(Socket socket, string command)
