@@ -1,3 +1,7 @@
+using System.Text;
+using GdbStub.Sessions;
+using GdbStub.Targets;
+
 namespace GdbStub.Tests;
 
 /// <summary>Threads that are there to be looked at and take no orders to run: tasks that wait for a processor.</summary>
@@ -32,6 +36,21 @@ public sealed class WaitingThreadTests
         Assert.Equal(Refusal, conversation.Ask("c"));
         Assert.Equal("OK", conversation.Ask("Hc-1"));
         Assert.Null(conversation.Ask("c"));
+    }
+
+    [Theory]
+    [InlineData("vCont;s:ff", "thread 255 waits and cannot be told to run; threads that can: 1 2")]
+    [InlineData("vCont;c", "an archive does not run")]
+    [InlineData("c", "an archive does not run")]
+    public void Lldb_is_told_in_words_and_by_a_stop_why_nothing_runs_because_an_error_would_end_its_session(string packet, string words)
+    {
+        Conversation conversation = Start();
+        conversation.Target.ResumeError = new TargetError(TargetError.NotPermitted, "an archive does not run");
+        conversation.Ask("QThreadSuffixSupported");
+        Assert.Equal(
+            ["O" + Convert.ToHexStringLower(Encoding.ASCII.GetBytes(words + "\n")), "T05thread:1;reason:trace;00:00001020;"],
+            Conversation.Payloads(conversation.Send(Conversation.Frame(packet))));
+        Assert.Equal(SessionState.Idle, conversation.Session.State);
     }
 
     [Theory]

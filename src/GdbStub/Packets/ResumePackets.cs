@@ -66,14 +66,14 @@ internal static class ResumePackets
 
             if (named.Process >= 0 && !session.IsThere(named))
             {
-                session.ReplyError(NoThread(named.Thread));
+                session.RefuseResume(NoThread(named.Thread));
                 return;
             }
 
             Attachment? only = named.Process < 0 ? null : session.Find(named);
             if (named.Thread > 0 && action.Kind != ResumeKind.Stay && !only!.CanRun(named.Thread))
             {
-                session.ReplyError(OnlyWaits(only, named.Thread));
+                session.RefuseResume(OnlyWaits(only, named.Thread));
                 return;
             }
 
@@ -280,13 +280,13 @@ internal static class ResumePackets
         int chosen = session.ResumeThread.Thread;
         if (chosen > 0 && !source.CanRun(chosen))
         {
-            session.ReplyError(OnlyWaits(source, chosen));
+            session.RefuseResume(OnlyWaits(source, chosen));
             return;
         }
 
         if (elsewhere && MoveTo(source.Target, chosen > 0 ? chosen : source.Target.CurrentStop.Thread, address) is { } error)
         {
-            session.ReplyError(error);
+            session.RefuseResume(error);
             return;
         }
 
