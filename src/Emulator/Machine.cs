@@ -10,7 +10,7 @@ namespace Emulator;
 /// An x86-64 PC. <see cref="Run"/> executes until there is a reason to stop and says which; nothing is ever reset behind
 /// the caller's back: <see cref="Restart"/> is what lets a reset happen.
 /// </summary>
-public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
+public sealed partial class Machine : IMachineControl, IMachineSignals, IDisposable
 {
     private const ulong ReportGrace = 1_000_000_000;
 
@@ -28,6 +28,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
     private MachineExit? stopCause;
     private volatile bool pauseRequested;
     private bool skipBreakpoint;
+    private readonly Lockstep? lockstep;
     private ulong executed;
     private ulong halted;
 
@@ -43,6 +44,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         for (int i = 0; i < vcpus.Length; i++)
         {
             vcpus[i] = new Vcpu(i, space, clock, this, random, options.Engine) { CpuCount = options.Vcpus };
+            vcpus[i].Translator?.CodeEmitted = options.CodeEmitted;
         }
 
         memory.HostAddressesRevoked = reads => Array.ForEach(vcpus, vcpu => vcpu.HostAddressesRevoked(reads));
@@ -73,6 +75,10 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         // A freeze rehearsed, so that at the first trap nothing is left to be compiled while the guest stands still.
         memory.Freeze().Dispose();
         Save();
+        if (options.Engine == Engine.Both)
+        {
+            lockstep = new Lockstep(this);
+        }
     }
 
     /// <summary>The devices.</summary>
@@ -172,7 +178,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         BootedGuest guest = BootLoader.Load(
             new BootMemory(this),
             request with { MemoryMap = E820.Build(options.Memory), RsdpAddress = acpi.RsdpAddress });
-        vcpus[0].Load(guest.Vcpu);
+        SetVcpu(0, guest.Vcpu);
         return guest;
     }
 
@@ -184,6 +190,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
     {
         memory.Clear();
         PowerOn();
+        lockstep?.Restart();
     }
 
     /// <summary>The whole machine but its RAM.</summary>
@@ -208,6 +215,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         CheckFits(state);
         memory.Restore(ram);
         LoadState(state);
+        lockstep?.Loaded();
     }
 
     /// <summary>
@@ -239,6 +247,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         }
 
         LoadState(state);
+        lockstep?.Loaded();
     }
 
     private unsafe void CopyRam(IMachineView ram)
@@ -285,11 +294,14 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
     }
 
     /// <inheritdoc/>
-    public MachineExit Run(ulong instructions = ulong.MaxValue)
+    public MachineExit Run(ulong instructions = ulong.MaxValue) => lockstep is null ? RunAlone(instructions) : lockstep.Run(instructions);
+
+    // Without another engine beside it.
+    private MachineExit RunAlone(ulong instructions, bool passBreakpoint = true, bool idleCounts = false)
     {
         Vcpu vcpu = vcpus[0];
         ulong end = instructions > ulong.MaxValue - clock.Now ? ulong.MaxValue : clock.Now + instructions;
-        skipBreakpoint = true;
+        skipBreakpoint = passBreakpoint;
         requested = null;
         while (true)
         {
@@ -333,7 +345,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
                     }
 
                     ulong passed = PassIdleTime(vcpu);
-                    end = end > ulong.MaxValue - passed ? ulong.MaxValue : end + passed;
+                    end = idleCounts ? end : end > ulong.MaxValue - passed ? ulong.MaxValue : end + passed;
                     break;
                 case VcpuExit.Breakpoint:
                     return Stop(new MachineExit(MachineExitKind.Breakpoint, 0, clock.Now));
@@ -341,8 +353,9 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
                     (Watchpoint watch, ulong address) = vcpu.WatchHit;
                     vcpu.ClearWatchHit();
                     return Stop(new MachineExit(MachineExitKind.Watchpoint, 0, clock.Now, WatchAddress: address, Watch: watch.Kind));
+                case VcpuExit.Budget when vcpu.OneBlock && vcpu.Count != before:
+                    return Stop(new MachineExit(MachineExitKind.Stepped, 0, clock.Now));
             }
-
         }
     }
 
@@ -376,11 +389,16 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
             done += chunk;
         }
 
+        lockstep?.Wrote(address, source[..written]);
         return written;
     }
 
     /// <inheritdoc/>
-    public void SetVcpu(int index, VcpuState state) => vcpus[index].Load(state);
+    public void SetVcpu(int index, VcpuState state)
+    {
+        vcpus[index].Load(state);
+        lockstep?.SetVcpu(index, state);
+    }
 
     void IMachineSignals.RequestReset(ResetCause cause) => Request(new MachineExit(MachineExitKind.Reset, 0, clock.Now, Reset: cause));
 
@@ -402,6 +420,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        lockstep?.Dispose();
         Array.ForEach(vcpus, vcpu => vcpu.Dispose());
         memory.Dispose();
     }
@@ -477,6 +496,7 @@ public sealed class Machine : IMachineControl, IMachineSignals, IDisposable
         ulong passed = options.Idle is { } idle && wait != 0 ? Math.Clamp(idle(wait), 1, wait) : wait;
         SetTime(clock.Now + passed);
         halted += passed;
+        lockstep?.Passed(passed);
         return passed;
     }
 

@@ -43,4 +43,7 @@ public sealed record MachineOptions
 
     /// <summary>Instructions between looks at what other threads want.</summary>
     public ulong Slice { get; init; } = 100_000;
+
+    /// <summary>Told of the host code of each block that was translated, where it is and its bytes: for who looks into it.</summary>
+    internal Action<nint, int>? CodeEmitted { get; init; }
 }

@@ -21,10 +21,10 @@ internal sealed class GuestRun : IDisposable
     private readonly StringBuilder console = new();
     private BootRequest? request;
 
-    public GuestRun(ulong memory = 256UL << 20, bool exitPort = false)
+    public GuestRun(ulong memory = 256UL << 20, bool exitPort = false, Engine engine = Engine.Translator)
     {
         Errors = new ErstStore();
-        Machine = new Machine(new MachineOptions { Memory = memory, ExitPort = exitPort, ErstStore = Errors, Com1Output = sent => console.Append((char)sent) });
+        Machine = new Machine(new MachineOptions { Engine = engine, Memory = memory, ExitPort = exitPort, ErstStore = Errors, Com1Output = sent => console.Append((char)sent) });
     }
 
     public Machine Machine { get; }
@@ -35,18 +35,18 @@ internal sealed class GuestRun : IDisposable
     public string Console => console.ToString();
 
     /// <summary>Debian, about to execute its first instruction.</summary>
-    public static GuestRun Debian(string commandLine = Crash)
+    public static GuestRun Debian(string commandLine = Crash, Engine engine = Engine.Translator)
     {
         (byte[] kernel, byte[] initrd) = (DebianFiles.Kernel(), DebianFiles.Initrd());
-        var run = new GuestRun();
+        var run = new GuestRun(engine: engine);
         run.Boot(new BootRequest { Kernel = kernel, Initrd = initrd, MemoryMap = [], CommandLine = commandLine });
         return run;
     }
 
     /// <summary>One of our own guests, about to execute its first instruction.</summary>
-    public static GuestRun Of(Guest guest, ulong memory = 256UL << 20)
+    public static GuestRun Of(Guest guest, ulong memory = 256UL << 20, Engine engine = Engine.Translator)
     {
-        var run = new GuestRun(memory, exitPort: true);
+        var run = new GuestRun(memory, exitPort: true, engine);
         run.Boot(new BootRequest
         {
             Kernel = guest.Image,

@@ -9,14 +9,18 @@ public sealed class GuestTests
     /// <summary>The reset register our own FADT names, and its value.</summary>
     private const ushort ResetPort = 0x60C;
 
-    public static TheoryData<string> Names => [.. GuestCatalog.All.Where(guest => guest.Name != "scribble").Select(guest => guest.Name)];
+    public static TheoryData<string, Engine> Runs => new(
+        from guest in GuestCatalog.All
+        where guest.Name != "scribble"
+        from engine in Enum.GetValues<Engine>()
+        select (guest.Name, engine));
 
     [Theory]
-    [MemberData(nameof(Names))]
-    public void A_guest_says_and_ends_as_the_catalogue_has_it(string name)
+    [MemberData(nameof(Runs))]
+    public void A_guest_says_and_ends_as_the_catalogue_has_it(string name, Engine engine)
     {
         Guest guest = name == "reset-acpi" ? ResetGuests.AcpiRegister(ResetPort, 1) : GuestCatalog.Get(name);
-        using GuestRun run = GuestRun.Of(guest);
+        using GuestRun run = GuestRun.Of(guest, engine: engine);
         MachineExit exit = run.Run();
         Assert.Equal(guest.Output, run.Console);
         Assert.Equal(guest.Reset, exit.Reset);

@@ -174,6 +174,25 @@ internal sealed unsafe class BlockCache : IDisposable
         return true;
     }
 
+    /// <summary>Drops blocks with any of these linear addresses, which ascend, in their bytes.</summary>
+    internal void DropAround(ReadOnlySpan<ulong> addresses)
+    {
+        for (int i = 0; i < Buckets; i++)
+        {
+            for (Block* block = buckets[i], next; block != null; block = next)
+            {
+                next = block->NextInBucket;
+                ulong linear = block->Rip + block->CsBase;
+                int at = addresses.BinarySearch(linear);
+                at = at < 0 ? ~at : at;
+                if (at < addresses.Length && addresses[at] - linear < block->Size)
+                {
+                    Drop(block);
+                }
+            }
+        }
+    }
+
     /// <summary>Whether bytes of a page are near decoded code.</summary>
     internal bool Overlaps(ulong physicalPage, int offset, int length) =>
         HasCode(physicalPage) && pages.TryGetValue(physicalPage, out PageCode code) && (code.Granules & Granules(offset, length)) != 0;

@@ -30,12 +30,16 @@ internal sealed unsafe partial class Vcpu
         }
     }
 
-    /// <summary>Drops what was decoded with another set of breakpoints.</summary>
+    /// <summary>A breakpoint begins a block of its own: what was decoded across one that came or went is dropped.</summary>
     internal void SetBreakpoints(IReadOnlyCollection<ulong> addresses)
     {
-        breakpoints = [.. addresses];
-        blocks.Clear();
-        Tlb.DropFastWrites();
+        HashSet<ulong> changed = [.. addresses];
+        changed.SymmetricExceptWith(breakpoints);
+        if (changed.Count != 0)
+        {
+            breakpoints = [.. addresses];
+            blocks.DropAround([.. changed.Order()]);
+        }
     }
 
     private bool DataSegmentsFlat()

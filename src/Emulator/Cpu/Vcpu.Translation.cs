@@ -23,6 +23,9 @@ internal sealed unsafe partial class Vcpu
 
     internal Translator? Translator { get; }
 
+    /// <summary>Makes <see cref="Run"/> come back after each block: for whoever compares engines.</summary>
+    internal bool OneBlock { get; set; }
+
     /// <summary>What the translator did, for a person who asks where the time goes.</summary>
     internal TranslationCounters Counters { get; } = new();
 
@@ -58,7 +61,7 @@ internal sealed unsafe partial class Vcpu
     {
         CpuState* s = State;
         s->VectorsReady = VectorsReady ? (byte)1 : (byte)0;
-        GiveBudget();
+        GiveBudget(OneBlock ? block->Count : long.MaxValue);
         Site* site = cache!.Trampolines.Enter(block->Code, s->Budget);
         if (site == null)
         {
@@ -77,6 +80,9 @@ internal sealed unsafe partial class Vcpu
                 s->Rip = left->Rip;
                 Execute(OpsOf(left), left->Count);
                 break;
+            case SiteKind.Budget when OneBlock:
+                s->Rip = left->Rip;
+                break;
             case SiteKind.Budget:
                 s->Rip = left->Rip;
                 Execute(OpsOf(left), left->Count);
@@ -92,10 +98,10 @@ internal sealed unsafe partial class Vcpu
         }
     }
 
-    private void GiveBudget()
+    private void GiveBudget(long most = long.MaxValue)
     {
         CpuState* s = State;
-        ulong budget = Math.Min(runUntil - s->InstructionCount - Margin, long.MaxValue);
+        ulong budget = Math.Min(runUntil - s->InstructionCount - Margin, (ulong)most);
         s->Budget = (long)budget;
         s->CountBase = s->InstructionCount + budget;
     }
@@ -163,7 +169,7 @@ internal sealed unsafe partial class Vcpu
     {
         CpuState* s = State;
         if (s->Attention != 0 || watchHit || s->Halted != 0 || s->InterruptShadow != 0 || (s->Rflags & (Flags.Tf | Flags.Rf)) != 0
-            || debugExecution || s->InstructionCount >= runUntil)
+            || debugExecution || s->InstructionCount >= runUntil || OneBlock)
         {
             return 0;
         }

@@ -175,10 +175,16 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
                 if (block->Code != 0 && CanEnter(budget))
                 {
                     RunTranslated(block);
-                    continue;
                 }
+                else
+                {
+                    Execute(OpsOf(block), budget < (ulong)block->Count ? (int)budget : block->Count);
+                }
+            }
 
-                Execute(OpsOf(block), budget < (ulong)block->Count ? (int)budget : block->Count);
+            if (OneBlock)
+            {
+                return VcpuExit.Budget;
             }
         }
     }
@@ -333,6 +339,9 @@ internal sealed unsafe partial class Vcpu : IVcpuSignals, IDisposable
     {
         CpuState* s = State;
         currentModeValid = false;
+
+        // Translated code has the mode built in.
+        LeaveBlock();
         canTranslate = s->Cpl is 0 or 3;
         if (s->Cpl == 3 && (s->Rflags & Flags.Ac) != 0 && (s->Cr0 & ControlRegisters.Am) != 0)
         {

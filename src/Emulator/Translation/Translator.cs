@@ -40,6 +40,9 @@ internal sealed unsafe partial class Translator
     /// <summary>Blocks translated since the start.</summary>
     internal long Translated { get; private set; }
 
+    /// <summary>Told of the host code of each block: where it is, and its bytes.</summary>
+    internal Action<nint, int>? CodeEmitted { get; set; }
+
     /// <summary>Translates a block of 64-bit code and notes the code in it.</summary>
     internal void Translate(Block* target, Op* operations, ReadOnlySpan<Instruction> instructions, ReadOnlySpan<byte> bytes)
     {
@@ -72,6 +75,7 @@ internal sealed unsafe partial class Translator
         }
 
         Translated++;
+        CodeEmitted?.Invoke(block->Code, (int)(hot.At - (byte*)block->Code));
     }
 
     /// <summary>Makes a jump inside a page go straight to its target from now on.</summary>
