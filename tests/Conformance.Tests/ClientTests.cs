@@ -75,13 +75,16 @@ public sealed class ClientTests(DebianRuns runs)
         var log = new PacketLog();
         await using GdbListener frozen = live.Serve(new KernelSymbols(), log);
         await using GdbListener stored = archived.Serve(resume: false, new KernelSymbols(), log);
-        foreach (GdbListener served in new[] { frozen, stored })
+        foreach ((GdbListener served, string refusal) in new[] { (frozen, "the machine is frozen at its panic"), (stored, "this is an archived machine, which does not run") })
         {
             string output = await LldbAsync(
                 served, "register read pc cr0", "memory region $pc", "memory read --format x --size 1 --count 2 $pc", "thread list", "register read rax",
-                "register write rax 0x1234", "register read rax", "register write rax 1", "process plugin packet monitor where", "detach");
+                "register write rax 0x1234", "continue", "thread step-inst", "register read rax", "register write rax 1", "process plugin packet monitor where", "detach");
             Contains(output, $"rip = 0x{archived.Rip:x16}", "cr0 = 0x0000000080050033", "stop reason = signal SIGABRT", "name = 'kthreadd'", "rax = 0x0000000000000001", "rax = 0x0000000000001234");
             Contains(output, "stopped: a reset was asked for", "detached");
+
+            // Nothing runs, and the session goes on.
+            Assert.Equal(2, Regex.Count(output, Regex.Escape(refusal)));
         }
 
         // A few for each of the threads that are shown, and none where nothing is.
@@ -107,10 +110,14 @@ public sealed class ClientTests(DebianRuns runs)
         string output = Flat(await GdbProcess.StartAsync("lldb", ["--no-lldbinit", "--batch", .. new[]
         {
             $"target create {symbols}", $"gdb-remote {served.Endpoint.TargetRemote}", "thread backtrace --count 6", "image lookup --address $pc", "breakpoint set --name native_machine_emergency_restart",
-            "thread step-inst", "register read pc", "detach",
+            "continue", "thread step-inst", "register read pc", "detach",
         }.SelectMany(command => new[] { "-o", command })]));
         Contains(output, "`acpi_os_write_port(", "`acpi_reboot", "`native_machine_emergency_restart", "`panic(", "`sysrq_handle_crash(");
         Contains(output, "Summary: kernel.elf`acpi_os_write_port", "stop reason = instruction step into", "Breakpoint 1: where = kernel.elf`native_machine_emergency_restart", "detached");
+
+        // The signal it stopped with is passed on, and with it an order for each task by name. The copy goes on to the next way of resetting.
+        Assert.DoesNotContain("cannot be told to run", output, StringComparison.Ordinal);
+        Assert.Equal(2, Regex.Count(output, "stop reason = signal SIGABRT"));
     }
 
     [Theory]
@@ -142,7 +149,7 @@ public sealed class ClientTests(DebianRuns runs)
     {
         GdbProcess.Require();
         var log = new PacketLog();
-        await using var debian = new RunningDebian(runs, logger: log);
+        await using var debian = new RunningDebian(runs, logger: log, waits: true);
         debian.Type("dd if=/dev/zero of=/dev/null bs=1 count=20000; dd if=/dev/zero of=/dev/null bs=7 count=1");
         string output = await GdbAsync("gdb", debian.Listener, "break ksys_read if $rdx == 7", "continue", "print $rdx", "info breakpoints", "detach");
         Contains(output, "Breakpoint 1, ", "in ksys_read", "$1 = 7", "detached]");

@@ -19,6 +19,7 @@ public sealed class WaitingThreadTests
     [InlineData("vCont;s:ff", Refusal)]
     [InlineData("vCont;r1000,1010:ff;c", Refusal)]
     [InlineData("vCont;c:ff", Refusal)]
+    [InlineData("vCont;c:1;s:ff", Refusal)]
     [InlineData("vCont;s:fe", "E.there is no thread fe")]
     public void One_is_listed_and_looked_at_but_not_run(string packet, string reply)
     {
@@ -57,6 +58,8 @@ public sealed class WaitingThreadTests
     [InlineData("vCont;c", "resume 1:Continue:0 2:Continue:0")]
     [InlineData("vCont;s:1;c", "resume 1:Step:0 2:Continue:0")]
     [InlineData("vCont;s:1;t:ff", "resume 1:Step:0 2:Stay:0")]
+    [InlineData("vCont;C06:1;c:2;c:ff", "resume 1:Continue:6 2:Continue:0")]
+    [InlineData("vCont;c:ff;s:2", "resume 1:Stay:0 2:Step:0")]
     public void Orders_are_given_to_the_others_alone(string packet, string call)
     {
         Conversation conversation = Start();

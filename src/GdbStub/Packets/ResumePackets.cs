@@ -48,6 +48,7 @@ internal static class ResumePackets
         }
 
         int count = 0;
+        TargetError? waiting = null;
         while (arguments.TryTake(';'))
         {
             if (!TryAction(ref arguments, out ThreadAction action, out bool stop))
@@ -73,8 +74,13 @@ internal static class ResumePackets
             Attachment? only = named.Process < 0 ? null : session.Find(named);
             if (named.Thread > 0 && action.Kind != ResumeKind.Stay && !only!.CanRun(named.Thread))
             {
-                session.RefuseResume(OnlyWaits(only, named.Thread));
-                return;
+                // One that waits goes on waiting: lldb names every thread when it passes a signal to one.
+                waiting ??= OnlyWaits(only, named.Thread);
+                if (action.Kind == ResumeKind.Step)
+                {
+                    session.RefuseResume(waiting);
+                    return;
+                }
             }
 
             for (int i = 0; i < attached.Length; i++)
@@ -99,6 +105,12 @@ internal static class ResumePackets
         if (count == 0 || !arguments.AtEnd)
         {
             session.ReplyMalformed(form);
+            return;
+        }
+
+        if (waiting is not null && Array.TrueForAll(actions, process => Array.TrueForAll(process, action => action is null)))
+        {
+            session.RefuseResume(waiting);
             return;
         }
 
