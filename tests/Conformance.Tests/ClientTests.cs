@@ -75,13 +75,17 @@ public sealed class ClientTests(DebianRuns runs)
         var log = new PacketLog();
         await using GdbListener frozen = live.Serve(new KernelSymbols(), log);
         await using GdbListener stored = archived.Serve(resume: false, new KernelSymbols(), log);
-        foreach (GdbListener served in new[] { frozen, stored })
+        foreach ((GdbListener served, string refusal) in new[] { (frozen, "the machine is frozen at its panic"), (stored, "this is an archived machine, which does not run") })
         {
             string output = await LldbAsync(
                 served, "register read pc cr0", "memory region $pc", "memory read --format x --size 1 --count 2 $pc", "thread list", "register read rax",
-                "register write rax 0x1234", "register read rax", "register write rax 1", "process plugin packet monitor where", "detach");
+                "register write rax 0x1234", "register read rax", "register write rax 1", "process plugin packet monitor where", "continue");
             Contains(output, $"rip = 0x{archived.Rip:x16}", "cr0 = 0x0000000080050033", "stop reason = signal SIGABRT", "name = 'kthreadd'", "rax = 0x0000000000000001", "rax = 0x0000000000001234");
-            Contains(output, "stopped: a reset was asked for", "detached");
+            Contains(output, "stopped: a reset was asked for");
+
+            // Nothing runs, and the session goes on; lldb's batch ends with a signal.
+            Contains(output, refusal);
+            Assert.DoesNotContain("lost connection", output, StringComparison.Ordinal);
         }
 
         // A few for each of the threads that are shown, and none where nothing is.
@@ -113,6 +117,23 @@ public sealed class ClientTests(DebianRuns runs)
         Contains(output, "Summary: kernel.elf`acpi_os_write_port", "stop reason = instruction step into", "Breakpoint 1: where = kernel.elf`native_machine_emergency_restart", "detached");
     }
 
+    [Fact]
+    public async Task Lldb_runs_an_archive_on_though_it_names_the_waiting_tasks_when_it_passes_the_signal_on()
+    {
+        GdbProcess.Require("lldb");
+        using ArchivedDebian archived = await ArchivedDebian.MakeAsync(runs);
+        var log = new PacketLog();
+        await using GdbListener served = archived.Serve(resume: true, new KernelSymbols(), log);
+        string output = await LldbAsync(served, "thread list", "continue");
+        Assert.Contains("resuming", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("cannot be told to run", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("lost connection", output, StringComparison.Ordinal);
+
+        // An order for the idle task, by its number, 9000000; the log cuts long packets off.
+        Assert.Contains(log.Packets, packet => packet.StartsWith("vCont;", StringComparison.Ordinal) && packet.Contains("c:895440", StringComparison.Ordinal));
+        archived.AssertUntouched();
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -142,7 +163,7 @@ public sealed class ClientTests(DebianRuns runs)
     {
         GdbProcess.Require();
         var log = new PacketLog();
-        await using var debian = new RunningDebian(runs, logger: log);
+        await using var debian = new RunningDebian(runs, logger: log, waits: true);
         debian.Type("dd if=/dev/zero of=/dev/null bs=1 count=20000; dd if=/dev/zero of=/dev/null bs=7 count=1");
         string output = await GdbAsync("gdb", debian.Listener, "break ksys_read if $rdx == 7", "continue", "print $rdx", "info breakpoints", "detach");
         Contains(output, "Breakpoint 1, ", "in ksys_read", "$1 = 7", "detached]");

@@ -23,7 +23,11 @@ internal sealed class RunningDebian : IMachineSupervisor, IAsyncDisposable
     private readonly MachineRunner runner;
     private readonly Thread thread;
 
-    public RunningDebian(DebianRuns runs, IImageStore? store = null, ILogger? logger = null)
+    /// <param name="runs">Has the machine it is made from.</param>
+    /// <param name="store">Served beside it.</param>
+    /// <param name="logger">The debug server's.</param>
+    /// <param name="waits">What is typed happens only when a debugger is there and lets the guest run.</param>
+    public RunningDebian(DebianRuns runs, IImageStore? store = null, ILogger? logger = null, bool waits = false)
     {
         GuestRun shell = runs.AtShell.Again();
         using MemorySnapshot memory = shell.Machine.Memory.Freeze();
@@ -31,7 +35,7 @@ internal sealed class RunningDebian : IMachineSupervisor, IAsyncDisposable
             memory, shell.Machine.Save(), new CaptureInfo { Kind = CaptureKind.Request, Title = "at the shell", HostTime = DateTimeOffset.UnixEpoch });
         machine = Machine.From(snapshot, new MachineOptions());
         Symbols = KernelImage.Find(machine)!.Symbols!;
-        runner = new MachineRunner(machine, this);
+        runner = new MachineRunner(machine, this, waitForDebugger: waits);
         Listener = GdbListener.Start(
             new GdbEndpoint.Tcp(IPAddress.Loopback, 0),
             new ProcessTargetProvider(runner, store, image: null, new DebugOptions { Kernels = new KernelSymbols() }), logger ?? NullLogger.Instance);

@@ -1,3 +1,7 @@
+using System.Text;
+using GdbStub.Sessions;
+using GdbStub.Targets;
+
 namespace GdbStub.Tests;
 
 /// <summary>Threads that are there to be looked at and take no orders to run: tasks that wait for a processor.</summary>
@@ -15,6 +19,7 @@ public sealed class WaitingThreadTests
     [InlineData("vCont;s:ff", Refusal)]
     [InlineData("vCont;r1000,1010:ff;c", Refusal)]
     [InlineData("vCont;c:ff", Refusal)]
+    [InlineData("vCont;c:1;s:ff", Refusal)]
     [InlineData("vCont;s:fe", "E.there is no thread fe")]
     public void One_is_listed_and_looked_at_but_not_run(string packet, string reply)
     {
@@ -35,9 +40,26 @@ public sealed class WaitingThreadTests
     }
 
     [Theory]
+    [InlineData("vCont;s:ff", "thread 255 waits and cannot be told to run; threads that can: 1 2")]
+    [InlineData("vCont;c", "an archive does not run")]
+    [InlineData("c", "an archive does not run")]
+    public void Lldb_is_told_in_words_and_by_a_stop_why_nothing_runs_because_an_error_would_end_its_session(string packet, string words)
+    {
+        Conversation conversation = Start();
+        conversation.Target.ResumeError = new TargetError(TargetError.NotPermitted, "an archive does not run");
+        conversation.Ask("QThreadSuffixSupported");
+        Assert.Equal(
+            ["O" + Convert.ToHexStringLower(Encoding.ASCII.GetBytes(words + "\n")), "T05thread:1;reason:trace;00:00001020;"],
+            Conversation.Payloads(conversation.Send(Conversation.Frame(packet))));
+        Assert.Equal(SessionState.Idle, conversation.Session.State);
+    }
+
+    [Theory]
     [InlineData("vCont;c", "resume 1:Continue:0 2:Continue:0")]
     [InlineData("vCont;s:1;c", "resume 1:Step:0 2:Continue:0")]
     [InlineData("vCont;s:1;t:ff", "resume 1:Step:0 2:Stay:0")]
+    [InlineData("vCont;C06:1;c:2;c:ff", "resume 1:Continue:6 2:Continue:0")]
+    [InlineData("vCont;c:ff;s:2", "resume 1:Stay:0 2:Step:0")]
     public void Orders_are_given_to_the_others_alone(string packet, string call)
     {
         Conversation conversation = Start();

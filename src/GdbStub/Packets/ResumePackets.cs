@@ -48,6 +48,7 @@ internal static class ResumePackets
         }
 
         int count = 0;
+        TargetError? waiting = null;
         while (arguments.TryTake(';'))
         {
             if (!TryAction(ref arguments, out ThreadAction action, out bool stop))
@@ -66,15 +67,20 @@ internal static class ResumePackets
 
             if (named.Process >= 0 && !session.IsThere(named))
             {
-                session.ReplyError(NoThread(named.Thread));
+                session.RefuseResume(NoThread(named.Thread));
                 return;
             }
 
             Attachment? only = named.Process < 0 ? null : session.Find(named);
             if (named.Thread > 0 && action.Kind != ResumeKind.Stay && !only!.CanRun(named.Thread))
             {
-                session.ReplyError(OnlyWaits(only, named.Thread));
-                return;
+                // One that waits goes on waiting: lldb names every thread when it passes a signal to one.
+                waiting ??= OnlyWaits(only, named.Thread);
+                if (action.Kind == ResumeKind.Step)
+                {
+                    session.RefuseResume(waiting);
+                    return;
+                }
             }
 
             for (int i = 0; i < attached.Length; i++)
@@ -99,6 +105,12 @@ internal static class ResumePackets
         if (count == 0 || !arguments.AtEnd)
         {
             session.ReplyMalformed(form);
+            return;
+        }
+
+        if (waiting is not null && Array.TrueForAll(actions, process => Array.TrueForAll(process, action => action is null)))
+        {
+            session.RefuseResume(waiting);
             return;
         }
 
@@ -280,13 +292,13 @@ internal static class ResumePackets
         int chosen = session.ResumeThread.Thread;
         if (chosen > 0 && !source.CanRun(chosen))
         {
-            session.ReplyError(OnlyWaits(source, chosen));
+            session.RefuseResume(OnlyWaits(source, chosen));
             return;
         }
 
         if (elsewhere && MoveTo(source.Target, chosen > 0 ? chosen : source.Target.CurrentStop.Thread, address) is { } error)
         {
-            session.ReplyError(error);
+            session.RefuseResume(error);
             return;
         }
 

@@ -85,8 +85,25 @@ public sealed partial class GdbSession
         if (!runs)
         {
             State = SessionState.Idle;
-            ReplyError(error ?? new TargetError(TargetError.Failed, "nothing was told to run"));
+            RefuseResume(error ?? new TargetError(TargetError.Failed, "nothing was told to run"));
         }
+    }
+
+    /// <summary>
+    /// The answer to a resume that cannot be. gdb shows an error and goes on; lldb takes any error there for a lost connection and
+    /// lets go of the process, so it is told in words, as output, and that the target stands where it stood.
+    /// </summary>
+    internal void RefuseResume(TargetError error)
+    {
+        if (!Lldb || nonStop || attached.Count == 0)
+        {
+            ReplyError(error);
+            return;
+        }
+
+        Begin().Text("O"u8).HexBytes(Encoding.UTF8.GetBytes(error.Text + "\n"));
+        EndPacket();
+        ReplyStop(General, Target.CurrentStop);
     }
 
     /// <summary>Asks what runs to stop; nothing to do when it stands still or was asked already.</summary>
@@ -175,7 +192,7 @@ public sealed partial class GdbSession
         {
             General.Running = false;
             State = SessionState.Idle;
-            ReplyError(error);
+            RefuseResume(error);
         }
     }
 
