@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Snapshots.Tests;
 using Snapshots.Tests.RealTools;
 
@@ -71,7 +72,10 @@ public sealed class ForeignTests(DebianStore debian) : IDisposable
             Assert.Equal(Title, shown.GetProperty("title").GetString());
             Assert.Contains($"Linux version {shown.GetProperty("release").GetString()} ", panic.Console, StringComparison.Ordinal);
             Assert.Contains($"Kernel Offset: {shown.GetProperty("kernelOffset").GetString()} from", panic.Console, StringComparison.Ordinal);
-            Assert.Contains(shown.GetProperty("tasks").EnumerateArray(), task => task.GetProperty("name").GetString() == "busybox" && task.GetProperty("state").GetString() == "S");
+            Match dying = Regex.Match(panic.Console, @"PID: (\d+) Comm: (\S+) ");
+            Assert.Contains(
+                shown.GetProperty("tasks").EnumerateArray(),
+                task => task.GetProperty("pid").ToString() == dying.Groups[1].Value && task.GetProperty("name").GetString() == dying.Groups[2].Value);
             foreach (string line in panic.Console.Split('\n').Where(line => line.Contains("Call Trace", StringComparison.Ordinal) || line.Contains("panic", StringComparison.Ordinal)))
             {
                 Assert.Contains(line.Trim(), shown.GetProperty("log").GetString(), StringComparison.Ordinal);
