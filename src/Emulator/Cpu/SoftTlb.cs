@@ -250,21 +250,34 @@ internal sealed unsafe class SoftTlb : IDisposable
 
     private void FlushPieces(ulong linear, int shift, ulong size)
     {
-        for (int i = 0; i < Entries; i++)
+        FlushDataPieces(usedData, linear, shift, size);
+        FlushDataPieces(usedGlobalData, linear, shift, size);
+        FlushFetchPieces(usedFetch, linear, shift, size);
+        FlushFetchPieces(usedGlobalFetch, linear, shift, size);
+    }
+
+    private void FlushDataPieces(in SlotList slots, ulong linear, int shift, ulong size)
+    {
+        for (int i = 0; i < slots.Count; i++)
         {
-            if ((data[i].Leaf & size) != 0 && data[i].Tag >> shift == linear >> shift)
+            int index = slots[i];
+            if ((data[index].Leaf & size) != 0 && data[index].Tag >> shift == linear >> shift)
             {
-                data[i] = default;
-                DropFast(i);
+                data[index] = default;
+                DropFast(index);
             }
         }
+    }
 
-        for (int i = 0; i < FetchEntries; i++)
+    private void FlushFetchPieces(in SlotList slots, ulong linear, int shift, ulong size)
+    {
+        for (int i = 0; i < slots.Count; i++)
         {
-            if ((fetch[i].Leaf & size) != 0 && fetch[i].Tag >> shift == linear >> shift)
+            int index = slots[i];
+            if ((fetch[index].Leaf & size) != 0 && fetch[index].Tag >> shift == linear >> shift)
             {
-                fetch[i] = default;
-                FetchDropped?.Invoke(i);
+                fetch[index] = default;
+                FetchDropped?.Invoke(index);
             }
         }
     }

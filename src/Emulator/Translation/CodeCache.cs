@@ -12,7 +12,7 @@ internal sealed unsafe class CodeCache : IDisposable
     private const nuint TlbOffset = 4096;
     private const nuint JumpsOffset = TlbOffset + ((SoftTlb.FastBytes + 4095) & ~4095u);
     private const nuint SitesOffset = JumpsOffset + JumpCache.Bytes;
-    private const nuint Total = 64u << 20, SitesSize = 12u << 20, HotSize = 28u << 20;
+    private const nuint Total = 96u << 20, SitesSize = 24u << 20, HotSize = 40u << 20;
 
     // The most one block can need of each part.
     private const nuint Margin = 64 << 10;
