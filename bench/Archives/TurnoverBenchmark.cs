@@ -56,24 +56,27 @@ internal static class TurnoverBenchmark
     // The first machine is not counted, only how long it takes from its archive to the last one's.
     private static double Product(string program, GuestImage image, string store, int seconds)
     {
-        using var run = new ProductRun(program, image, store, "--on-panic", "reboot", "--backoff", "none", "--keep", "2");
         double first = 0, last = 0;
         int count = 0;
-        foreach ((string name, double at, _) in run.Events())
+        using (var run = new ProductRun(program, image, store, "--on-panic", "reboot", "--backoff", "none", "--keep", "2"))
         {
-            if (name != "archived")
+            foreach ((string name, double at, _) in run.Events())
             {
-                continue;
-            }
+                if (name != "archived")
+                {
+                    continue;
+                }
 
-            (first, last, count) = count == 0 ? (at, at, 1) : (first, at, count + 1);
-            if (at - first > seconds)
-            {
-                run.End();
-                break;
+                (first, last, count) = count == 0 ? (at, at, 1) : (first, at, count + 1);
+                if (at - first > seconds)
+                {
+                    run.End();
+                    break;
+                }
             }
         }
 
+        // What it had begun to write is gone with it.
         Directory.Delete(store, recursive: true);
         return count < 2 ? throw new BenchmarkException("gdbstub did not turn a machine over") : (count - 1) * 60 / (last - first);
     }
