@@ -188,8 +188,7 @@ internal sealed unsafe class SoftTlb : IDisposable
             int index = slots[i];
             if (!keepGlobal || (data[index].Leaf & Global) == 0)
             {
-                data[index] = default;
-                DropFast(index);
+                ForgetData(index);
             }
         }
 
@@ -203,8 +202,7 @@ internal sealed unsafe class SoftTlb : IDisposable
             int index = slots[i];
             if (!keepGlobal || (fetch[index].Leaf & Global) == 0)
             {
-                fetch[index] = default;
-                FetchDropped?.Invoke(index);
+                ForgetFetch(index);
             }
         }
 
@@ -227,15 +225,13 @@ internal sealed unsafe class SoftTlb : IDisposable
         ulong tag = (linear & ~FlagMask) | 1;
         if (DataSlot(linear)->Tag == tag)
         {
-            DataSlot(linear)->Tag = 0;
-            DropFast(IndexOf(linear));
+            ForgetData(IndexOf(linear));
         }
 
         int index = FetchIndexOf(linear);
         if (index >= 0)
         {
-            fetch[index].Tag = 0;
-            FetchDropped?.Invoke(index);
+            ForgetFetch(index);
         }
     }
 
@@ -263,8 +259,7 @@ internal sealed unsafe class SoftTlb : IDisposable
             int index = slots[i];
             if ((data[index].Leaf & size) != 0 && data[index].Tag >> shift == linear >> shift)
             {
-                data[index] = default;
-                DropFast(index);
+                ForgetData(index);
             }
         }
     }
@@ -276,10 +271,21 @@ internal sealed unsafe class SoftTlb : IDisposable
             int index = slots[i];
             if ((fetch[index].Leaf & size) != 0 && fetch[index].Tag >> shift == linear >> shift)
             {
-                fetch[index] = default;
-                FetchDropped?.Invoke(index);
+                ForgetFetch(index);
             }
         }
+    }
+
+    private void ForgetData(int index)
+    {
+        data[index] = default;
+        DropFast(index);
+    }
+
+    private void ForgetFetch(int index)
+    {
+        fetch[index] = default;
+        FetchDropped?.Invoke(index);
     }
 
     private static int Region(ulong linear, int shift) => (int)(linear >> shift) & (Regions - 1);
