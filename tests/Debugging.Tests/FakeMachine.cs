@@ -312,21 +312,11 @@ internal sealed class CopiedView(FakeMachine machine) : IMutableMachineView
 
     public MachineExit? StopCause { get; } = machine.StopCause;
 
-    public int ReadPhysical(ulong address, Span<byte> destination)
-    {
-        int count = address >= (ulong)ram.Length ? 0 : (int)Math.Min((ulong)destination.Length, (ulong)ram.Length - address);
-        ram.AsSpan((int)Math.Min(address, (ulong)ram.Length), count).CopyTo(destination);
-        return count;
-    }
+    public int ReadPhysical(ulong address, Span<byte> destination) => FlatRam.Read(ram, address, destination);
 
     public bool IsUntouched(ulong address) => false;
 
-    public int WritePhysical(ulong address, ReadOnlySpan<byte> source)
-    {
-        int count = address >= (ulong)ram.Length ? 0 : (int)Math.Min((ulong)source.Length, (ulong)ram.Length - address);
-        source[..count].CopyTo(ram.AsSpan((int)Math.Min(address, (ulong)ram.Length)));
-        return count;
-    }
+    public int WritePhysical(ulong address, ReadOnlySpan<byte> source) => FlatRam.Write(ram, address, source);
 
     public void SetVcpu(int index, VcpuState state) => vcpu = state;
 
@@ -335,5 +325,23 @@ internal sealed class CopiedView(FakeMachine machine) : IMutableMachineView
         byte[] ram = new byte[FakeMachine.Size];
         machine.ReadPhysical(0, ram);
         return ram;
+    }
+}
+
+/// <summary>Bytes as RAM from address 0 on: what lies behind them is not read and not written.</summary>
+internal static class FlatRam
+{
+    public static int Read(byte[] ram, ulong address, Span<byte> destination)
+    {
+        int count = address >= (ulong)ram.Length ? 0 : (int)Math.Min((ulong)destination.Length, (ulong)ram.Length - address);
+        ram.AsSpan((int)Math.Min(address, (ulong)ram.Length), count).CopyTo(destination);
+        return count;
+    }
+
+    public static int Write(byte[] ram, ulong address, ReadOnlySpan<byte> source)
+    {
+        int count = address >= (ulong)ram.Length ? 0 : (int)Math.Min((ulong)source.Length, (ulong)ram.Length - address);
+        source[..count].CopyTo(ram.AsSpan((int)Math.Min(address, (ulong)ram.Length)));
+        return count;
     }
 }

@@ -227,21 +227,11 @@ public sealed class HostileTests
 
         public MachineExit? StopCause => null;
 
-        public int ReadPhysical(ulong address, Span<byte> destination)
-        {
-            int count = address >= (ulong)ram.Length ? 0 : (int)Math.Min((ulong)destination.Length, (ulong)ram.Length - address);
-            ram.AsSpan((int)Math.Min(address, (ulong)ram.Length), count).CopyTo(destination);
-            return count;
-        }
+        public int ReadPhysical(ulong address, Span<byte> destination) => FlatRam.Read(ram, address, destination);
 
         public bool IsUntouched(ulong address) => false;
 
-        public int WritePhysical(ulong address, ReadOnlySpan<byte> source)
-        {
-            int count = address >= (ulong)ram.Length ? 0 : (int)Math.Min((ulong)source.Length, (ulong)ram.Length - address);
-            source[..count].CopyTo(ram.AsSpan((int)Math.Min(address, (ulong)ram.Length)));
-            return count;
-        }
+        public int WritePhysical(ulong address, ReadOnlySpan<byte> source) => FlatRam.Write(ram, address, source);
 
         public void SetVcpu(int index, VcpuState state) => vcpu = state;
     }
