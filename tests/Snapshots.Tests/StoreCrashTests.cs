@@ -117,12 +117,7 @@ public class StoreCrashTests : IDisposable
     [Fact]
     public async Task A_full_disk_can_still_be_pruned_and_an_export_to_it_leaves_nothing()
     {
-        string mount = directory.File("full");
-        Directory.CreateDirectory(mount);
-        if (await RunAsync("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", mount) != 0)
-        {
-            Assert.Skip("a small file system cannot be mounted here (it takes root)");
-        }
+        string mount = await MountOrSkipAsync("full", "3m");
 
         try
         {
@@ -157,12 +152,7 @@ public class StoreCrashTests : IDisposable
     [Fact]
     public async Task A_full_disk_is_a_clear_error_and_leaves_nothing_behind()
     {
-        string mount = directory.File("small");
-        Directory.CreateDirectory(mount);
-        if (await RunAsync("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", mount) != 0)
-        {
-            Assert.Skip("a small file system cannot be mounted here (it takes root)");
-        }
+        string mount = await MountOrSkipAsync("small", "2m");
 
         try
         {
@@ -188,12 +178,7 @@ public class StoreCrashTests : IDisposable
     [Fact]
     public async Task A_read_only_store_serves_what_it_has_and_says_why_it_takes_nothing()
     {
-        string mount = directory.File("readonly");
-        Directory.CreateDirectory(mount);
-        if (await RunAsync("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", mount) != 0)
-        {
-            Assert.Skip("a small file system cannot be mounted here (it takes root)");
-        }
+        string mount = await MountOrSkipAsync("readonly", "8m");
 
         try
         {
@@ -246,6 +231,19 @@ public class StoreCrashTests : IDisposable
         {
             return [];
         }
+    }
+
+    // A file system of so many bytes.
+    private async Task<string> MountOrSkipAsync(string name, string size)
+    {
+        string mount = directory.File(name);
+        Directory.CreateDirectory(mount);
+        if (await RunAsync("mount", "-t", "tmpfs", "-o", $"size={size}", "tmpfs", mount) != 0)
+        {
+            Assert.Skip("a small file system cannot be mounted here (it takes root)");
+        }
+
+        return mount;
     }
 
     private static async Task<int> RunAsync(string program, params string[] arguments)
